@@ -1,0 +1,1 @@
+"""Board-side package of finnspect: numpy only, plus pynq on a PYNQ board."""

@@ -1,0 +1,1 @@
+"""Surface-defect data sets, quantization-aware models, training and export."""
