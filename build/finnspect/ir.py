@@ -108,7 +108,8 @@ class Staircase(_ArrayEq):
     ----------
     thresholds
         int64, shape (channels, steps), ascending along the last axis. A step that no accumulator
-        reaches holds ``acc_dtype.max`` of its layer, one that all reach ``acc_dtype.min``. Derived in exact or float64
+        reaches holds ``acc_dtype.max`` of its layer, one that all reach ``acc_dtype.min``.
+        Derived in exact or float64
         arithmetic by the front end.
     base
         Output for an accumulator below every threshold.

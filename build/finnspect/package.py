@@ -142,7 +142,8 @@ class ModelPackage:
             array = getattr(golden, name)
             if array.shape != shape or array.dtype != dtype:
                 raise PackageError(
-                    f"{self.path / GOLDEN_FILE}: {name} is {array.dtype} {array.shape}, expected {np.dtype(dtype)} {shape}",
+                    f"{self.path / GOLDEN_FILE}: {name} is {array.dtype} {array.shape}, "
+                    f"expected {np.dtype(dtype)} {shape}",
                     "export the package again",
                 )
         return golden
