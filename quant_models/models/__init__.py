@@ -1,0 +1,30 @@
+"""Topologies by name: ``<family>_w<weight bits>a<activation bits>``, for example ``cnv_w4a4``.
+
+A family is registered with :func:`register_model` by a file of this package; :func:`build_model`
+makes the quantized network, :func:`build_float_twin` the same network in float with the same
+parameter names.
+"""
+
+from quant_models.models.registry import (
+    ModelCost,
+    available_models,
+    build_float_twin,
+    build_model,
+    default_image_size,
+    model_cost,
+    parse_name,
+    register_model,
+)
+from quant_models.models import cnv  # isort: skip  (registers its families)
+
+__all__ = [
+    "ModelCost",
+    "available_models",
+    "build_float_twin",
+    "build_model",
+    "cnv",
+    "default_image_size",
+    "model_cost",
+    "parse_name",
+    "register_model",
+]
