@@ -16,10 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from finnspect.errors import ConfigError
 from torch import nn
 
 import quant_models.torch_compat  # noqa: F401  (before any brevitas layer is built)
-from finnspect.errors import ConfigError
 
 #: Candidate clips tried by :func:`best_clip`, as fractions of the largest magnitude.
 _CLIP_GRID = torch.linspace(0.02, 1.0, 99, dtype=torch.float64)

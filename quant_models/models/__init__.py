@@ -15,6 +15,7 @@ from quant_models.models.registry import (
     parse_name,
     register_model,
 )
+
 from quant_models.models import cnv  # isort: skip  (registers its families)
 
 __all__ = [

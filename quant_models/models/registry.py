@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
+from finnspect.errors import ConfigError
 from torch import nn
 
-from finnspect.errors import ConfigError
 from quant_models.quantizers import LayerFactory, QuantSpec, float_layers, quant_layers
 
 #: Bit widths that are listed and tested; any ``w<2..8>a<1..8>`` is accepted.
@@ -21,7 +21,9 @@ class Family(Protocol):
 
     def __call__(
         self, layers: LayerFactory, classes: int, input_shape: tuple[int, int, int], scale: float
-    ) -> nn.Module: ...
+    ) -> nn.Module:
+        """Return the network for images of shape (height, width, channels)."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
