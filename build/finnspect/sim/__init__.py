@@ -1,0 +1,1 @@
+"""Cycle-accurate simulation with Verilator."""

@@ -1,0 +1,1 @@
+"""Wrappers of synthesis and place-and-route tools, one file a tool."""
