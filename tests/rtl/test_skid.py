@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from finnspect.sim.bench import Bench, Stream, run_benches
 
 

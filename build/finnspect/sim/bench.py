@@ -1,23 +1,24 @@
 """Benches of stream modules: many instances in one generated top, one build, several runs.
 
 A whole parameter grid of a module costs one Verilator build: each point of the grid is a :class:`Bench`, its
-streams are driven and checked by ``fs_tb_source`` and ``fs_tb_sink``. The executable then runs once for each
-:class:`StallMode`, so every instance meets full speed, gaps at its input, back-pressure at its output, and both.
+streams are driven and checked by ``fs_tb_source`` and ``fs_tb_sink``. The executable then runs once for
+each :class:`StallMode`, so every instance meets full speed, gaps at its input, back-pressure at its output,
+and both.
 """
 
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from finnspect.errors import ConfigError, ToolError, VerificationError
+from finnspect.errors import ConfigError, VerificationError
 from finnspect.paths import RTL_DIR, SIM_DIR
-from finnspect.sim.verilator import CACHE_DIR, VerilatorJob, build, relevant_lines
+from finnspect.process import run_tool
+from finnspect.sim.verilator import CACHE_DIR, VerilatorJob, build
 
 TOP = "fs_bench_top"
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -191,7 +192,7 @@ def _instance(index: int, bench: Bench, timeout: int) -> tuple[str, list[str]]:
 
 
 def bench_top(benches: Sequence[Bench], drain: int = 64) -> str:
-    """Return the SystemVerilog of a top that holds all benches and finishes ``drain`` cycles after the last."""
+    """Return the text of a top that holds all benches and finishes ``drain`` cycles after the last."""
     bodies, done = [], []
     for index, bench in enumerate(benches):
         beats = sum(len(s.beats) for s in (*bench.inputs.values(), *bench.outputs.values()))
@@ -310,20 +311,8 @@ def run_mode(benches: Sequence[Bench], executable: Path, mode: StallMode, timeou
         The simulation stopped: a protocol violation, a hang, or a beat too many, named by the bench.
     """
     folder = executable.parent
-    try:
-        done = subprocess.run(
-            run_command(executable, mode),
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ToolError(f"bench in {folder}, stalls '{mode.name}': no end after {timeout_s} s") from error
-    if done.returncode != 0:
-        raise ToolError(f"bench stopped, stalls '{mode.name}':\n{relevant_lines(done.stdout)}")
+    what = f"bench with stalls '{mode.name}'"
+    run_tool(run_command(executable, mode), what, folder, timeout_s=timeout_s)
     results: dict[tuple[str, str], dict[str, Output]] = {}
     for index, bench in enumerate(benches):
         outputs = {port: _read_output(folder / f"b{index}_{port}.txt") for port in bench.outputs}

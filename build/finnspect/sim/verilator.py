@@ -16,10 +16,7 @@ import importlib.util
 import json
 import logging
 import os
-import re
-import resource
 import shutil
-import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -29,6 +26,7 @@ from filelock import FileLock
 
 from finnspect.errors import ToolError
 from finnspect.paths import ROOT, RTL_DIR, SIM_DIR
+from finnspect.process import run_tool
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +40,6 @@ SLOW_OPT = "-O0"
 UNIT_BYTES = 400_000
 
 _APT = "install the compiler: apt-get install g++"
-_BAD_LINE = re.compile(r"%(Error|Warning)|error:|fatal|undefined reference|\*\*\*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -87,11 +84,8 @@ def find_verilator() -> Verilator:
 
 
 def _first_line(argv: Sequence[str], env: Mapping[str, str] | None) -> str:
-    try:
-        done = subprocess.run(argv, capture_output=True, text=True, check=True, env=env)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise ToolError(f"{argv[0]} does not run: {error}", "reinstall it") from error
-    return done.stdout.strip().splitlines()[0]
+    out = run_tool(argv, f"asking {argv[0]} for its version", Path.cwd(), env=env, install="reinstall it")
+    return out.strip().splitlines()[0]
 
 
 @dataclass(frozen=True)
@@ -227,46 +221,6 @@ def link_command(tool: Verilator, objects: Iterable[Path], target: Path) -> list
 # -- running ---------------------------------------------------------------------------------------
 
 
-def relevant_lines(output: str, limit: int = 12) -> str:
-    """Return the first lines of a tool's output that say what went wrong, or its end."""
-    lines = output.strip().splitlines()
-    bad = [line for line in lines if _BAD_LINE.search(line)] or lines[-limit:]
-    more = f"\n  ... {len(bad) - limit} more" if len(bad) > limit else ""
-    return "\n".join(f"  {line}" for line in bad[:limit]) + more
-
-
-def _unlimited_stack() -> None:
-    hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
-    resource.setrlimit(resource.RLIMIT_STACK, (hard, hard))
-
-
-def _run(
-    argv: Sequence[str], what: str, cwd: Path, env: Mapping[str, str] | None = None, *, deep: bool = False
-) -> str:
-    """Run a command, return its output; ``deep`` lifts the stack limit (large syntax trees)."""
-    log.debug("%s: %s", cwd, " ".join(argv))
-    try:
-        done = subprocess.run(
-            argv,
-            cwd=cwd,
-            env=env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-            preexec_fn=_unlimited_stack if deep else None,  # noqa: PLW1509 - one thread at this point
-        )
-    except OSError as error:
-        raise ToolError(f"{what}: {argv[0]} does not run: {error}", _APT) from error
-    if done.returncode != 0:
-        raise ToolError(
-            f"{what} failed (exit {done.returncode}) in {cwd}:\n{relevant_lines(done.stdout)}",
-            "run it by hand to see everything: " + " ".join(argv),
-        )
-    return done.stdout
-
-
 def lint(job: VerilatorJob) -> None:
     """Check a design with ``-Wall``; a warning is an error.
 
@@ -276,19 +230,14 @@ def lint(job: VerilatorJob) -> None:
         Verilator is missing, or found something: carries the lines.
     """
     tool = find_verilator()
-    _run(
-        lint_command(tool, job),
-        f"Verilator lint of {job.top}",
-        job.build_dir,
-        tool.env,
-        deep=True,
-    )
+    what = f"Verilator lint of {job.top}"
+    run_tool(lint_command(tool, job), what, job.build_dir, env=tool.env, deep_stack=True)
 
 
 def _runtime(
     tool: Verilator, options: Mapping[str, object], opts: Sequence[str], sources: Sequence[Path], cache: Path
 ) -> tuple[Path, list[Path]]:
-    """Return the cache folder with the precompiled headers and the runtime's objects, making what is missing."""
+    """Return the cache folder (precompiled headers) and the runtime's objects; make what is missing."""
     flags = _cpp_flags(tool, options)
     text = json.dumps([tool.version, tool.cxx_version, str(tool.root), flags])
     folder = cache / hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -308,7 +257,7 @@ def _runtime(
             target, make = item
             target.parent.mkdir(exist_ok=True)
             part = target.with_suffix(".part")
-            _run(make(part), "compiling the Verilator runtime", folder)
+            run_tool(make(part), "compiling the Verilator runtime", folder)
             part.replace(target)
 
         _parallel(make_one, list(missing.items()), jobs=2)
@@ -375,7 +324,8 @@ def build(
     shutil.rmtree(job.obj_dir, ignore_errors=True)
     job.obj_dir.mkdir(parents=True)
     say(f"verilating {job.top}")
-    _run(verilate_command(tool, job), f"Verilator build of {job.top}", job.build_dir, tool.env, deep=True)
+    what = f"Verilator build of {job.top}"
+    run_tool(verilate_command(tool, job), what, job.build_dir, env=tool.env, deep_stack=True)
 
     listing = json.loads((job.obj_dir / "Vtop.json").read_text())
     files = {kind: [Path(name) for name in names] for kind, names in listing["sources"].items()}
@@ -392,15 +342,12 @@ def build(
         source, opt = item
         target = job.obj_dir / f"{source.stem}.o"
         with_header = [*flags, "-include", str(folder / f"pch{opt}" / "verilated.h")]
-        _run(
-            compile_command(tool, with_header, opt, source, target),
-            f"C++ compilation of {job.top}",
-            job.obj_dir,
-        )
+        argv = compile_command(tool, with_header, opt, source, target)
+        run_tool(argv, f"C++ compilation of {job.top}", job.obj_dir)
         return target
 
     objects = _parallel(compile_one, work, job.jobs)
     part = job.executable.with_suffix(".part")
-    _run(link_command(tool, [*objects, *runtime], part), f"linking {job.top}", job.obj_dir)
+    run_tool(link_command(tool, [*objects, *runtime], part), f"linking {job.top}", job.obj_dir)
     part.replace(job.executable)
     return job.executable
