@@ -1,0 +1,5 @@
+"""``python -m finnspect`` is the command ``finnspect``."""
+
+from finnspect.cli import main
+
+main()

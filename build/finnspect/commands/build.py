@@ -1,0 +1,95 @@
+"""``finnspect build``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from finnspect.commands.options import (
+    OUT,
+    BoardOption,
+    DataOption,
+    DatasetOption,
+    EpochsOption,
+    JsonOption,
+    ModelOption,
+    OutOption,
+    SeedOption,
+    examples,
+)
+from finnspect.config import DEFAULT_BOARD, DEFAULT_MODEL, DEFAULT_PACKAGE
+
+NAME = "build"
+EXAMPLES = examples(
+    ("Build the model that comes with finnspect", "finnspect build"),
+    ("Build a package of your own", "finnspect build --package my_package --board ulx3s-85f"),
+    (
+        "Train on your own images, then build",
+        "finnspect build --dataset image-folder --data my_images/ --model cnv_w4a4",
+    ),
+)
+
+
+def command(
+    package: Annotated[
+        str | None,
+        typer.Option(
+            "--package",
+            help=f"Package to build: a folder, or the name of a shipped one, as {DEFAULT_PACKAGE}.",
+        ),
+    ] = None,
+    dataset: DatasetOption = None,
+    data: DataOption = None,
+    model: ModelOption = DEFAULT_MODEL,
+    seed: SeedOption = 0,
+    epochs: EpochsOption = None,
+    board: BoardOption = DEFAULT_BOARD,
+    toolchain: Annotated[
+        str | None,
+        typer.Option("--toolchain", help="Tools that make the bitstream; the board's own if not given."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="TOML file with folding, clock and seed for this build.")
+    ] = None,
+    out: OutOption = OUT,
+    as_json: JsonOption = False,
+) -> None:
+    """Build a model package into a verified bitstream and a deploy zip; with --dataset, train it first.
+
+    Runs front end, folding, emission, simulation of the golden images (every logit equal, or it
+    stops), bitstream, deploy zip, report; what is finished with the same inputs is not run again.
+
+    Results are in OUT/PACKAGE-BOARD.
+    """
+    from finnspect.errors import ConfigError
+    from finnspect.flow import BuildRequest, TrainRequest, build, train_and_export
+    from finnspect.progress import for_terminal
+
+    progress = for_terminal()
+    if dataset is not None and package is not None:
+        raise ConfigError(
+            "both a package and a data set are given", "leave out one: a package is trained already"
+        )
+    if dataset is None and data is not None:
+        raise ConfigError(
+            "data is given, but no data set", "say what it is, as --dataset image-folder (make: DATASET=...)"
+        )
+    request = BuildRequest(
+        package=package or DEFAULT_PACKAGE, board=board, toolchain=toolchain, config=config, out=out
+    )
+    request.check()
+    if dataset is not None:
+        training = TrainRequest(dataset=dataset, data=data, model=model, seed=seed, epochs=epochs)
+        request = request.with_package(train_and_export(training, out, progress))
+    result = build(request, progress)
+    if as_json:
+        typer.echo(result.report.to_json(), nl=False)
+        return
+    from rich.console import Console
+
+    from finnspect.report.summary import print_summary
+
+    print_summary(result.report, Console())
+    typer.echo(f"deploy zip: {result.deploy_zip}\nreport:     {result.report_path}")

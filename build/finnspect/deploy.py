@@ -1,0 +1,191 @@
+"""The deploy zip: all that a host needs to use an accelerator, and to check that it is the right one.
+
+The bytes are the same for the same contents. Every byte is covered: the archive's comment is the SHA-256
+of everything before it, and ``manifest.json`` holds the SHA-256 of each file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from finnspect.errors import PackageError
+from finnspect.package import Preprocessing
+from finnspect.stages import write_whole
+
+MANIFEST_FORMAT = "finnspect-deploy"
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+ACCELERATOR = "accelerator.json"
+_SEAL = b"sha256:"
+_SEAL_BYTES = len(_SEAL) + 64
+_REMEDY = "copy the file again, or make it again with `finnspect build`"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Stream(_Strict):
+    """A frame at one end of the accelerator."""
+
+    shape: tuple[int, int, int] = Field(description="height, width, channels (logits: 1, 1, classes)")
+    dtype: Literal["uint8", "int32"]
+    layout: Literal["NHWC"] = "NHWC"
+    frame_bytes: int
+
+
+class UartLink(_Strict):
+    """Serial link of the ``uart`` shell."""
+
+    baud: int
+    frame_format: str = Field(description="where the framing is described")
+
+
+class Reject(_Strict):
+    """Rule by which a host refuses to answer; no rule answers always."""
+
+    rule: Literal["none"] = "none"
+
+
+class AcceleratorInfo(_Strict):
+    """Contents of ``accelerator.json``: what a driver must know of the hardware."""
+
+    format: Literal["finnspect-accelerator"] = "finnspect-accelerator"
+    format_version: Literal[1] = 1
+    name: str
+    board: str
+    part: str
+    shell: Literal["uart"]
+    interface_version: int = Field(description="a driver refuses another one")
+    build_id: str = Field(
+        pattern=r"^[0-9a-f]{8}$", description="the hardware answers with the same 32 bits, hex"
+    )
+    clock_mhz: float
+    input: Stream
+    output: Stream
+    uart: UartLink
+    logit_scale: list[float] = Field(description="a class: real logit = integer logit * scale + bias")
+    logit_bias: list[float]
+    classes: list[str]
+    ties: Literal["lowest index"] = "lowest index"
+    reject: Reject = Reject()
+    preprocessing: Preprocessing
+    bitstream: str = Field(description="name of the bit file in the zip")
+    cycles_per_frame: int = Field(description="simulated, steady state")
+
+
+class Manifest(_Strict):
+    """Contents of ``manifest.json``."""
+
+    format: Literal["finnspect-deploy"] = MANIFEST_FORMAT
+    format_version: Literal[1] = FORMAT_VERSION
+    sha256: dict[str, str]
+
+
+def _json(document: object) -> bytes:
+    return (json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def write_deploy(path: Path, info: AcceleratorInfo, files: Mapping[str, Path | bytes]) -> Path:
+    """Write a deploy zip, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        The zip.
+    info
+        Becomes ``accelerator.json``, ``preprocessing.json`` and ``classes.json``.
+    files
+        Name in the zip -> file or content: the bit file, golden vectors, integer model.
+    """
+    contents = {name: data if isinstance(data, bytes) else data.read_bytes() for name, data in files.items()}
+    if info.bitstream not in contents:
+        raise ValueError(f"{info.bitstream} is not among the files {sorted(contents)}")
+    contents[ACCELERATOR] = _json(info.model_dump(mode="json"))
+    contents["preprocessing.json"] = _json(info.preprocessing.model_dump(mode="json"))
+    contents["classes.json"] = _json(info.classes)
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(contents.items())}
+    contents[MANIFEST] = _json(Manifest(sha256=digests).model_dump(mode="json"))
+
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in sorted(contents):
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = 3  # Unix, whatever made it
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, contents[name], compresslevel=9)
+        archive.comment = _SEAL + b"0" * 64
+    body = buffer.getvalue()[:-64]
+    return write_whole(path, body + hashlib.sha256(body).hexdigest().encode())
+
+
+def read_deploy(path: Path) -> tuple[AcceleratorInfo, dict[str, bytes]]:
+    """Check a deploy zip down to the byte, and return what it holds.
+
+    Returns
+    -------
+    info, contents
+        ``accelerator.json``, and every file's bytes by name.
+
+    Raises
+    ------
+    PackageError
+        The file is missing, truncated, altered, no deploy zip, or of another version.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PackageError(f"cannot read {path}: {error.strerror}", "check the path") from error
+    if not data.startswith(b"PK"):
+        raise PackageError(f"{path} is no zip file", "point to the deploy zip that `finnspect build` made")
+    body, seal = data[:-64], data[-_SEAL_BYTES:]
+    if not seal.startswith(_SEAL):
+        raise PackageError(
+            f"{path} is truncated, or no finnspect deploy zip: its closing check sum is missing", _REMEDY
+        )
+    if hashlib.sha256(body).hexdigest().encode() != data[-64:]:
+        altered = _first_altered(data)
+        raise PackageError(f"{path} was altered{altered}: its SHA-256 is not the one it carries", _REMEDY)
+    contents = _unzip(path, data)
+    try:
+        manifest = Manifest.model_validate_json(contents[MANIFEST])
+        info = AcceleratorInfo.model_validate_json(contents[ACCELERATOR])
+    except (KeyError, ValidationError) as error:
+        raise PackageError(
+            f"{path} is no {MANIFEST_FORMAT} version {FORMAT_VERSION}: {str(error).splitlines()[0]}", _REMEDY
+        ) from error
+    for name in sorted(manifest.sha256.keys() ^ (contents.keys() - {MANIFEST})):
+        raise PackageError(f"{path}: {name} is in the manifest or in the zip, but not in both", _REMEDY)
+    for name, digest in manifest.sha256.items():
+        if hashlib.sha256(contents[name]).hexdigest() != digest:
+            raise PackageError(f"{path}: {name} was altered: its SHA-256 is not the manifest's", _REMEDY)
+    if info.bitstream not in contents:
+        raise PackageError(f"{path}: the bit file {info.bitstream} is missing", _REMEDY)
+    return info, contents
+
+
+def _unzip(path: Path, data: bytes) -> dict[str, bytes]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return {name: archive.read(name) for name in archive.namelist()}
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError, zipfile.zlib.error) as error:
+        raise PackageError(f"{path} is no readable zip file: {error}", _REMEDY) from error
+
+
+def _first_altered(data: bytes) -> str:
+    """Name the file whose bytes changed, where the archive can still be read."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            bad = archive.testzip()
+    except Exception:  # any damage is possible here, and all of it is reported by the caller
+        return ""
+    return f" in {bad}" if bad else ""

@@ -1,0 +1,131 @@
+"""What a user sees while the flow runs: one line a stage, live on a terminal, plain elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+#: Reports one line of progress; stage bodies take one of these.
+Notify = Callable[[str], None]
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as ``0.4 s``, ``12 s`` or ``3 min 05 s``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
+
+
+class Progress:
+    """Silent progress: the base of the two visible ones, and what library calls use by default."""
+
+    def note(self, text: str) -> None:
+        """Say what the running step does now."""
+
+    def line(self, text: str) -> None:
+        """Say something that stays."""
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Show ``title`` with the time it takes until the block ends."""
+        yield
+
+
+class PlainProgress(Progress):
+    """Lines with the time since the start, for logs and continuous integration.
+
+    Parameters
+    ----------
+    stream
+        Where lines go.
+    heartbeat_s
+        A step that says nothing for this long gets a line that it still runs.
+    """
+
+    def __init__(self, stream: TextIO | None = None, heartbeat_s: float = 30.0) -> None:
+        self._stream = stream or sys.stderr
+        self._start = time.monotonic()
+        self._heartbeat_s = heartbeat_s
+        self._last = ""
+
+    def line(self, text: str) -> None:
+        """Print a line with the time since the start."""
+        elapsed = round(time.monotonic() - self._start)
+        print(f"[{elapsed // 60:3d}:{elapsed % 60:02d}] {text}", file=self._stream, flush=True)
+
+    def note(self, text: str) -> None:
+        """Print a note, indented under its step; equal notes in a row are printed once."""
+        if text != self._last:
+            self._last = text
+            self.line(f"  {text}")
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Print the start of a step and a line now and then until it ends."""
+        self.line(title)
+        begun, done = time.monotonic(), threading.Event()
+
+        def beat() -> None:
+            while not done.wait(self._heartbeat_s):
+                self.line(f"  {title}: still running, {clock(time.monotonic() - begun)}")
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+
+class LiveProgress(Progress):
+    """A spinner with the elapsed time and the latest note, on a terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self.console = Console(stderr=True)
+        self._live = None
+        self._note = ""
+
+    def line(self, text: str) -> None:
+        """Print a line above the spinner."""
+        self.console.print(text, markup=False, highlight=False)
+
+    def note(self, text: str) -> None:
+        """Replace the text beside the spinner; without a spinner, print it."""
+        if self._live is None:
+            self.line(f"  {text}")
+        else:
+            self._note = text
+            self._live.update(self._live.tasks[0].id, note=text)
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Spin until the block ends."""
+        from rich.progress import Progress as RichProgress
+        from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}", style="dim", markup=False),
+        )
+        with RichProgress(*columns, console=self.console, transient=True) as live:
+            live.add_task(title, total=None, note="")
+            self._live = live
+            try:
+                yield
+            finally:
+                self._live = None
+
+
+def for_terminal() -> Progress:
+    """Return live progress where stderr is a terminal, plain lines elsewhere."""
+    return LiveProgress() if sys.stderr.isatty() else PlainProgress()

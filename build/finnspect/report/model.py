@@ -1,0 +1,181 @@
+"""``report.json``: every figure of a build, each saying what kind of figure it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from finnspect.errors import PackageError
+
+FORMAT = "finnspect-report"
+FORMAT_VERSION = 1
+
+#: How a figure was come by.
+Kind = Literal["estimated", "simulated", "post-synthesis", "post-route", "measured", "computed"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Figure(_Strict):
+    """A number with its unit and how it was come by."""
+
+    value: float | int
+    unit: str
+    kind: Kind
+    source: str = Field(default="", description="tool, or the figures it was computed from")
+
+
+class PackageReport(_Strict):
+    """The model package that was built."""
+
+    name: str
+    model: str
+    dataset: str
+    classes: list[str]
+    input_shape: tuple[int, int, int] = Field(description="height, width, channels, uint8")
+    digest: str = Field(description="SHA-256 of package.json, which holds those of the other files")
+    data_sha256: str
+    metrics: dict[str, Any]
+
+
+class BoardReport(_Strict):
+    """The target."""
+
+    name: str
+    part: str
+    toolchain: str
+    shell: str
+    clock_mhz: float = Field(description="clock that the design runs at and timing was met for")
+
+
+class Exactness(_Strict):
+    """Agreement of the executions of the model on the images that were simulated."""
+
+    images: int = Field(description="images compared")
+    logits: int = Field(description="integer logits compared, RTL against the integer reference")
+    mismatches: int = Field(description="logits that differ; a build with any stops, so 0")
+    qonnx_mismatches: int = Field(
+        description="logits that differ, reference against the QONNX file's execution"
+    )
+    logit_ties: int = Field(description="images whose two best scores are equal; the lower class is taken")
+    changed_predictions: int = Field(
+        description="images that the integer reference classifies otherwise than torch did, ties apart"
+    )
+    correct: int | None = Field(description="images classified as labelled; null without labels")
+    compared: str = Field(description="what was compared with what, in words")
+
+
+class LayerReport(_Strict):
+    """One layer of the accelerator."""
+
+    name: str
+    kind: str
+    input_shape: tuple[int, int, int]
+    output_shape: tuple[int, int, int]
+    weight_type: str | None
+    input_type: str
+    output_type: str
+    pe: int | None
+    simd: int | None
+    cycles_bound: Figure
+    cycles_simulated: Figure | None = None
+    stalled_in_cycles: Figure | None = Field(
+        default=None, description="cycles its input stream waited for data"
+    )
+    stalled_out_cycles: Figure | None = Field(
+        default=None, description="cycles its output stream was held back"
+    )
+    resources: dict[str, Figure] = Field(default_factory=dict)
+
+
+class Resource(_Strict):
+    """Use of one kind of cell."""
+
+    name: str
+    used: Figure
+    available: int | None = Field(default=None, description="in the device; null where unknown")
+
+
+class Performance(_Strict):
+    """Speed; the serial link is apart from the accelerator, for it is slower by far."""
+
+    folding_bound: Figure = Field(description="cycles of the slowest layer")
+    cycles_per_frame: Figure = Field(description="steady state, frames back to back")
+    latency: Figure = Field(description="first pixel in to last logit out, pipeline empty")
+    efficiency: Figure = Field(description="folding bound / cycles per frame")
+    fmax: Figure | None = None
+    clock: Figure
+    fps: Figure = Field(description="clock / cycles per frame")
+    link_fps: Figure | None = Field(default=None, description="what the link to the host can carry")
+
+
+class StageReport(_Strict):
+    """A stage of the flow."""
+
+    name: str
+    seconds: Figure
+    key: str
+
+
+class Machine(_Strict):
+    """The machine that built, for the times to mean something."""
+
+    platform: str
+    cpu_cores: int
+
+
+class Report(_Strict):
+    """Contents of ``report.json``."""
+
+    format: Literal["finnspect-report"] = FORMAT
+    format_version: Literal[1] = FORMAT_VERSION
+    finnspect: str
+    created: str = Field(description="UTC, ISO 8601")
+    package: PackageReport
+    board: BoardReport
+    exactness: Exactness
+    performance: Performance
+    resources: list[Resource]
+    layers: list[LayerReport]
+    tools: dict[str, str]
+    stages: list[StageReport]
+    machine: Machine
+    files: dict[str, str] = Field(description="what was made -> path relative to this file")
+
+    def to_json(self) -> str:
+        """Return the text of ``report.json``."""
+        return json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
+
+
+def schema() -> str:
+    """Return the JSON schema of ``report.json``; ``docs/report.schema.json`` is this text."""
+    return json.dumps(Report.model_json_schema(), indent=1) + "\n"
+
+
+def load_report(path: Path) -> Report:
+    """Read a report: the file, or the build folder that holds it.
+
+    Raises
+    ------
+    PackageError
+        There is none, or it is not a report of this version.
+    """
+    file = path / "report.json" if path.is_dir() else path
+    try:
+        return Report.model_validate_json(file.read_text())
+    except OSError as error:
+        raise PackageError(
+            f"no report at {file}: {error.strerror}", "make one with `finnspect build`, or check the path"
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "document"
+        raise PackageError(
+            f"{file} is no {FORMAT} version {FORMAT_VERSION}: {where}: {first['msg']}",
+            "build again with this version of finnspect",
+        ) from error
