@@ -1,0 +1,107 @@
+"""The registry of data sets: a name, what is known about the set, and the function that reads it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from finnspect.errors import ConfigError
+
+from quant_models.datasets.records import Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetInfo:
+    """What a user wants to know before fetching a data set.
+
+    Parameters
+    ----------
+    name
+        Name for ``DATASET=`` and ``--dataset``.
+    task
+        What is classified into what.
+    description
+        One line on the images.
+    size
+        Number and size of the images.
+    licence
+        Terms of use; "none stated" where the source says nothing.
+    url
+        Where to get it; None where nothing needs to be fetched.
+    layout
+        The layout on disk that the loader reads, for error messages and help.
+    needs_path
+        Whether it is read from a folder or an archive.
+    options
+        Options of the loader with their defaults.
+    """
+
+    name: str
+    task: str
+    description: str
+    size: str
+    licence: str
+    url: str | None
+    layout: str
+    needs_path: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A registered loader; ``version`` goes up when it reads the same files differently."""
+
+    info: DatasetInfo
+    version: int
+    open: Callable[..., Catalog]
+
+
+_REGISTRY: dict[str, Entry] = {}
+
+
+def register_dataset(
+    info: DatasetInfo, *, version: int
+) -> Callable[[Callable[..., Catalog]], Callable[..., Catalog]]:
+    """Register a loader under ``info.name``.
+
+    The decorated function takes the root folder of the set (None where ``info.needs_path`` is false)
+    and the options as keywords, and returns a :class:`Catalog`. It reads file names and labels; the
+    images are decoded later, in parallel. It raises ``DataError`` where the layout is not as expected.
+
+    Parameters
+    ----------
+    info
+        Description of the set.
+    version
+        Part of the cache key; raise it when the loader's result changes.
+    """
+
+    def add(function: Callable[..., Catalog]) -> Callable[..., Catalog]:
+        assert info.name not in _REGISTRY, f"data set {info.name!r} is registered twice"
+        _REGISTRY[info.name] = Entry(info, version, function)
+        return function
+
+    return add
+
+
+def get_dataset(name: str) -> Entry:
+    """Return the entry called ``name``.
+
+    Raises
+    ------
+    ConfigError
+        There is none; the message lists near names.
+    """
+    if name in _REGISTRY:
+        return _REGISTRY[name]
+    near = difflib.get_close_matches(str(name).lower().replace("_", "-"), _REGISTRY, n=3, cutoff=0.5)
+    known = ", ".join(sorted(_REGISTRY))
+    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    raise ConfigError(f"unknown data set {name!r}", f"{hint}known data sets: {known}")
+
+
+def list_datasets() -> list[DatasetInfo]:
+    """Return every registered data set, by name."""
+    return [_REGISTRY[name].info for name in sorted(_REGISTRY)]
