@@ -1,7 +1,7 @@
 """The defects of the procedural surfaces: each draws its change of brightness on one image.
 
 A drawer takes the image's random generator, a smooth random field that frays its outlines, the direction
-of the texture's lines, and the contrast to draw with; it returns a float64 array (SIZE, SIZE) to
+of the texture's grain, and the contrast to draw with; it returns a float64 array (SIZE, SIZE) to
 add to the image.
 """
 
@@ -42,7 +42,7 @@ def none(rng: np.random.Generator, fray: np.ndarray, grain: float, contrast: flo
 
 
 def scratch(rng: np.random.Generator, fray: np.ndarray, grain: float, contrast: float) -> np.ndarray:
-    """Draw one or two long, thin, slightly bent grooves with a ridge beside them, across the texture's lines."""
+    """Draw one or two long, thin, slightly bent grooves, each with a ridge beside it."""
     out = np.zeros((SIZE, SIZE))
     angle = grain + rng.uniform(0.35, np.pi - 0.35)
     for _ in range(1 + int(rng.random() < 0.35)):
@@ -115,7 +115,7 @@ def _ellipse(rng: np.random.Generator, centre: tuple[float, float], half: tuple[
 
 
 def inclusion(rng: np.random.Generator, fray: np.ndarray, grain: float, contrast: float) -> np.ndarray:
-    """Draw one to three compact foreign bodies with sharp, ragged outlines, longer along the texture's lines."""
+    """Draw one to three compact foreign bodies with sharp, ragged outlines, drawn out along the grain."""
     out = np.zeros((SIZE, SIZE))
     sign = _sign(rng, 0.75)
     for _ in range(int(rng.integers(1, 4))):

@@ -267,7 +267,7 @@ class SplitManifest:
         if recorded != present:
             odd = sorted(set(recorded) ^ set(present)) or [("the order of the images", "", "")]
             raise DataError(
-                f"data set {dataset.name!r} is not the one of the split manifest; first difference: {odd[0][0]}",
+                f"data set {dataset.name!r} is not the one of the split manifest: see {odd[0][0]}",
                 "use the data that the model was trained on, or train again",
             )
         parts = np.array([i["part"] for i in images])
