@@ -1,0 +1,47 @@
+"""Start a quantized network from its trained float twin."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from quant_models.quantizers import set_act_clip, set_weight_clip
+
+#: Values of one activation that a clip is chosen from; a sample is enough for one scale.
+_SAMPLE = 1 << 18
+
+
+@torch.no_grad()
+def quantize_from(model: nn.Module, twin: nn.Module, images: torch.Tensor) -> None:
+    """Copy the twin's weights into ``model`` and set every scale where it costs the least error.
+
+    Parameters
+    ----------
+    model, twin
+        Quantized network and trained float twin: same topology, same parameter names.
+    images
+        Pixel codes, shape (N, C, H, W): a sample of training images.
+    """
+    missing, unexpected = model.load_state_dict(twin.state_dict(), strict=False)
+    assert not unexpected and all(name.endswith("scaling_impl.value") for name in missing)
+
+    sample: dict[str, torch.Tensor] = {}
+
+    def keep(name: str) -> object:
+        def hook(_layer: nn.Module, _args: tuple, output: torch.Tensor) -> None:
+            flat = output.flatten()
+            sample[name] = flat[:: max(1, flat.numel() // _SAMPLE)].clone()
+
+        return hook
+
+    hooks = [m.register_forward_hook(keep(n)) for n, m in twin.named_modules() if isinstance(m, nn.ReLU)]
+    try:
+        twin.eval()(images.float())
+    finally:
+        for hook in hooks:
+            hook.remove()
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            set_weight_clip(layer)
+    for name, values in sample.items():
+        set_act_clip(model.get_submodule(name), values)
