@@ -1,11 +1,72 @@
-# finnspect: every target bootstraps the environment it needs. `make help` lists them.
-VENV ?= .venv
-PYTHON ?= python3
+# finnspect. Every target first prepares the environment it needs; `make help` lists them.
+# Variables are set on the command line (make hw BOARD=...), never taken from the environment.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+BOARD =## board to build for [ulx3s-85f]
+MODEL =## model to train when DATASET is given [cnv_w4a4]
+DATASET =## data set to train on: synthetic, neu-det, image-folder [none: build PACKAGE]
+DATA =## folder or archive of the data set, in its original layout
+PACKAGE =## model package to build: a folder, or the name of a shipped one [cnv_w4a4-synthetic]
+TOOLCHAIN =## tools that make the bitstream [the board's own: yowasp-ecp5]
+OUT =## folder for everything that is made [out]
+PYTHON = python3## Python 3.11 that makes the environment [python3]
+VENV = .venv## folder of the environment [.venv]
+
 STAMP := $(VENV)/.finnspect-bootstrapped
 ENV_FILES := build/env/torch.txt build/env/requirements.lock build/env/bootstrap.sh pyproject.toml
+BIN := $(VENV)/bin
+CORES := $(shell nproc)
+WORKERS := $(shell [ $(CORES) -gt 4 ] && echo 4 || echo $(CORES))
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+option = $(if $($(2)), $(1) '$($(2))')
+BUILD_OPTIONS = $(call option,--board,BOARD)$(call option,--model,MODEL)$(call option,--dataset,DATASET)$\
+    $(call option,--data,DATA)$(call option,--package,PACKAGE)$(call option,--toolchain,TOOLCHAIN)$\
+    $(call option,--out,OUT)
 
-.PHONY: bootstrap
-bootstrap: $(STAMP)
+.PHONY: hw test test-fast lint bench bootstrap lock clean help
+
+hw: $(STAMP) ## model package (or, with DATASET, a training first) to bitstream and deploy zip
+	@$(BIN)/finnspect build$(BUILD_OPTIONS)
+
+test: lint ## ruff, then every test: units, simulation, a bitstream, notebooks
+	$(PYTEST) --nbmake tests notebooks
+
+test-fast: lint ## ruff, then the tests that take less than a minute each
+	$(PYTEST) -m "not slow" tests
+
+lint: $(STAMP) ## ruff: rules and layout
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: $(STAMP) ## speed of the integer reference against QONNX's execution
+	$(BIN)/python -m finnspect.bench$(call option,--package,PACKAGE)
+
+bootstrap: $(STAMP) ## only prepare the environment
+	@$(BIN)/finnspect doctor
 
 $(STAMP): $(ENV_FILES)
-	PYTHON=$(PYTHON) build/env/bootstrap.sh $(VENV)
+	@PYTHON='$(PYTHON)' build/env/bootstrap.sh '$(VENV)'
+	@touch '$@'
+
+lock: ## resolve build/env/requirements.in to requirements.lock (needs uv)
+	build/env/lock.sh
+
+clean: ## remove out/ and caches; the environment stays
+	rm -rf out .pytest_cache .ruff_cache .hypothesis
+
+help: ## show this
+	@echo 'usage: make TARGET [VARIABLE=value ...]'
+	@echo
+	@echo 'targets'
+	@sed -nE 's/^([a-z][a-z-]*):[^#]*## (.*)/\1\t\2/p' Makefile | awk -F'\t' '{printf "  %-10s %s\n", $$1, $$2}'
+	@echo
+	@echo 'variables [what holds without them]'
+	@sed -nE 's/^([A-Z]+) =[^#]*## (.*)/\1\t\2/p' Makefile | awk -F'\t' '{printf "  %-10s %s\n", $$1, $$2}'
+	@echo
+	@echo 'examples'
+	@echo '  make hw                                               the shipped model to a bitstream'
+	@echo '  make hw DATASET=neu-det DATA=NEU-DET.tar.xz           train on NEU-DET, then a bitstream'
+	@echo '  make hw DATASET=image-folder DATA=my_images           your own images, one folder a class'
+	@echo '  make hw PACKAGE=my_package BOARD=ulx3s-85f OUT=/tmp/out'

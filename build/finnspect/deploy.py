@@ -58,7 +58,7 @@ class Reject(_Strict):
 class AcceleratorInfo(_Strict):
     """Contents of ``accelerator.json``: what a driver must know of the hardware."""
 
-    format: Literal["finnspect-accelerator"] = "finnspect-accelerator"
+    format: Literal["finnspect-accelerator-info"] = "finnspect-accelerator-info"
     format_version: Literal[1] = 1
     name: str
     board: str

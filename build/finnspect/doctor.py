@@ -13,8 +13,11 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
 APT = "apt-get install"
-ENVIRONMENT = "run `make` in the checkout: it makes the environment .venv"
+ENVIRONMENT = "run `make bootstrap` in the checkout: it makes the environment .venv"
 
 Group = Literal["system", "package", "optional"]
 
@@ -164,7 +167,20 @@ def _package(distribution: str, module: str, needed_for: str) -> Check:
     check = _distribution(distribution, "package", needed_for, ENVIRONMENT)
     if check.version is not None and importlib.util.find_spec(module) is None:
         return Check(**{**asdict(check), "problem": f"its module {module} cannot be imported"})
+    wanted = _requirements().get(distribution)
+    if (
+        check.version is not None
+        and wanted is not None
+        and not wanted.contains(check.version, prereleases=True)
+    ):
+        return Check(**{**asdict(check), "problem": f"finnspect needs {distribution}{wanted}"})
     return check
+
+
+def _requirements() -> dict[str, SpecifierSet]:
+    """Return what finnspect's own metadata asks for: distribution name -> versions."""
+    texts = importlib.metadata.requires("finnspect") or []
+    return {requirement.name: requirement.specifier for requirement in map(Requirement, texts)}
 
 
 def _distribution(distribution: str, group: Group, needed_for: str, remedy: str) -> Check:

@@ -204,7 +204,7 @@ def test_a_tool_that_failed_on_a_full_disk_is_seen_by_the_free_space(tmp_path, m
     def body(_folder):
         raise ToolError("yosys stopped with status 1")
 
-    with pytest.raises(DiskFullError, match="0.0 MB free"):
+    with pytest.raises(DiskFullError, match=r"0\.0 MB free"):
         _run(tmp_path, body=body)
 
 
