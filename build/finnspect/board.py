@@ -1,0 +1,157 @@
+"""Boards: what ``hw/boards/<name>/board.toml`` says, checked.
+
+That file is the only place for facts about a board (part, resources, pins, clock limits); constraints and
+parameters of a build are derived from it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from finnspect.config import unknown_name
+from finnspect.errors import ConfigError
+from finnspect.paths import BOARDS_DIR
+
+FILE = "board.toml"
+
+Range = Annotated[tuple[float, float], Field(description="smallest and largest value, both allowed")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Part(_Strict):
+    """The FPGA."""
+
+    name: str = Field(description="as ordered")
+    family: Literal["ecp5"]
+    device: str = Field(description="the die, as the place-and-route tool calls it")
+    package: str
+    speed: str = Field(description="speed grade")
+
+
+class PllLimits(_Strict):
+    """Limits of the clock generator, frequencies in MHz."""
+
+    input_mhz: Range
+    phase_detector_mhz: Range
+    vco_mhz: Range
+    output_mhz: Range
+    input_divider_max: int = Field(ge=1)
+    feedback_divider_max: int = Field(ge=1)
+    output_divider_max: int = Field(ge=1)
+
+    @field_validator("input_mhz", "phase_detector_mhz", "vco_mhz", "output_mhz")
+    @classmethod
+    def _ascending(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < value[0] <= value[1]:
+            raise ValueError("a range is [smallest, largest], above 0")
+        return value
+
+
+class Clock(_Strict):
+    """The oscillator, and what can be made of it."""
+
+    port: str = Field(description="port of the top module")
+    input_mhz: float = Field(gt=0)
+    default_mhz: float = Field(gt=0, description="core clock where a configuration names none")
+    pll: PllLimits
+
+
+class Uart(_Strict):
+    """The serial link to the host."""
+
+    baud_rates: list[int] = Field(min_length=1, description="rates the bridge makes exactly, best first")
+    max_error_percent: float = Field(gt=0, le=3, description="largest deviation of the divided core clock")
+    timeout_ms: float = Field(gt=0, description="silence inside a frame that ends it")
+
+
+class Port(_Strict):
+    """A port of the top module; more than one pin makes it a vector, index 0 first."""
+
+    pins: list[str] = Field(min_length=1)
+    io_type: str = "LVCMOS33"
+    pull: Literal["UP", "DOWN", "NONE"] = "NONE"
+    drive_ma: int | None = Field(default=None, ge=4, le=16)
+
+
+class Board(_Strict):
+    """Contents of ``board.toml``."""
+
+    name: str
+    title: str
+    shell: Literal["uart"]
+    toolchains: list[str] = Field(min_length=1, description="the first one is the default")
+    top: str = Field(description="top module")
+    sources: list[str] = Field(description="SystemVerilog of the board's folder")
+    synthesis_sources: list[str] = Field(description="with vendor primitives")
+    simulation_sources: list[str] = Field(description="behavioural twins of the synthesis sources")
+    part: Part
+    resources: dict[str, int] = Field(description="cells by name, as many as the device has")
+    clock: Clock
+    uart: Uart
+    ports: dict[str, Port]
+    folder: Path = Field(exclude=True, description="where the file was found")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Board:
+        if self.clock.port not in self.ports:
+            raise ValueError(f"clock.port {self.clock.port!r} is not one of the ports {sorted(self.ports)}")
+        pins = [pin for port in self.ports.values() for pin in port.pins]
+        twice = sorted({pin for pin in pins if pins.count(pin) > 1})
+        if twice:
+            raise ValueError(f"pins are used twice: {', '.join(twice)}")
+        missing = [name for name in self._files() if not (self.folder / name).is_file()]
+        if missing:
+            raise ValueError(f"{self.folder} has no {', '.join(missing)}")
+        return self
+
+    def _files(self) -> list[str]:
+        return [*self.sources, *self.synthesis_sources, *self.simulation_sources]
+
+    @property
+    def toolchain(self) -> str:
+        """The default toolchain."""
+        return self.toolchains[0]
+
+    def source_paths(self, *, simulation: bool = False) -> list[Path]:
+        """Return the board's SystemVerilog files, with primitives or with their twins; the top last."""
+        chosen = self.simulation_sources if simulation else self.synthesis_sources
+        return [self.folder / name for name in (*chosen, *self.sources)]
+
+
+def list_boards(folder: Path = BOARDS_DIR) -> list[str]:
+    """Return the names of the boards: folders that hold a ``board.toml``."""
+    return sorted(path.parent.name for path in folder.glob(f"*/{FILE}"))
+
+
+def load_board(name: str, folder: Path = BOARDS_DIR) -> Board:
+    """Read and check a board.
+
+    Raises
+    ------
+    ConfigError
+        There is no board of that name, or its file is not valid: names the field.
+    """
+    known = list_boards(folder)
+    if name not in known:
+        raise unknown_name("board", name, known)
+    path = folder / name / FILE
+    try:
+        document = tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}", "correct the file") from error
+    try:
+        board = Board.model_validate({**document, "folder": path.parent})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "document"
+        raise ConfigError(f"{path}: {where}: {first['msg']}", "correct the file") from error
+    if board.name != name:
+        raise ConfigError(f"{path}: name is {board.name!r}, its folder is {name!r}", "give both one name")
+    return board
