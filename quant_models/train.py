@@ -146,6 +146,7 @@ def train(config: TrainConfig, progress: Callable[[str], None] = _LOG.info) -> P
             [*trained.float_phase.history, *trained.quant_phase.history],
             metrics,
             data.manifest,
+            data.test,
         )
     progress(
         f"test accuracy {100 * metrics['test_accuracy']:.2f} % quantized, "

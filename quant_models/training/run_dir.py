@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from finnspect.errors import ConfigError
 from finnspect.package import Preprocessing, sha256_file
@@ -23,7 +24,7 @@ from torch import nn
 
 from quant_models.models import build_float_twin, build_model
 from quant_models.training.config import TrainConfig
-from quant_models.training.phase import EpochResult
+from quant_models.training.phase import EpochResult, Part
 
 FORMAT = "finnspect-run"
 FORMAT_VERSION = 1
@@ -33,6 +34,7 @@ FLOAT_FILE = "float.pt"
 METRICS_FILE = "metrics.json"
 HISTORY_FILE = "history.csv"
 SPLIT_FILE = "split.json"
+TEST_FILE = "test.npz"
 
 
 class RunInfo(BaseModel):
@@ -69,6 +71,11 @@ class Run:
         net = build(info.config.model, len(info.classes), self.input_shape, info.preprocessing.scale)
         net.load_state_dict(torch.load(self.path / file, map_location="cpu", weights_only=True))
         return net.eval()
+
+    def test_images(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the test part: uint8 images (N, H, W, C) as the accelerator receives them, int64 labels."""
+        with np.load(self.path / TEST_FILE, allow_pickle=False) as npz:
+            return npz["images"], npz["labels"]
 
     def model(self) -> nn.Module:
         """Return the quantized network, in evaluation mode."""
@@ -141,6 +148,7 @@ def write_run(
     history: Sequence[EpochResult],
     metrics: Mapping[str, Any],
     split: Mapping[str, Any],
+    test: Part,
 ) -> None:
     """Write a run's files into ``folder``, ``run.json`` last.
 
@@ -152,6 +160,8 @@ def write_run(
         Quantized network and float twin.
     split
         The split manifest.
+    test
+        The test part, kept so that export and simulation see exactly these bytes.
     """
     torch.save(model.state_dict(), folder / CHECKPOINT_FILE)
     torch.save(twin.state_dict(), folder / FLOAT_FILE)
@@ -160,7 +170,10 @@ def write_run(
         writer.writeheader()
         writer.writerows(asdict(row) for row in history)
     (folder / SPLIT_FILE).write_text(json.dumps(split, indent=1, ensure_ascii=False) + "\n")
-    digests = {name: sha256_file(folder / name) for name in (CHECKPOINT_FILE, FLOAT_FILE)}
+    images = np.ascontiguousarray(test.images.permute(0, 2, 3, 1).numpy())
+    np.savez_compressed(folder / TEST_FILE, images=images, labels=test.labels.numpy())
+    hashed = (CHECKPOINT_FILE, FLOAT_FILE, TEST_FILE, SPLIT_FILE)
+    digests = {name: sha256_file(folder / name) for name in hashed}
     (folder / METRICS_FILE).write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
     document = RunInfo.model_validate({**info, "sha256": digests})
     (folder / RUN_FILE).write_text(document.model_dump_json(indent=1) + "\n")

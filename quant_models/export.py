@@ -1,0 +1,241 @@
+"""Export: a finished training run becomes a model package.
+
+The QONNX file takes raw pixel codes 0 .. 255 (annotated UINT8) and scales them itself, in its first
+node. The golden vectors come from executing that file with QONNX, and their images are drawn, never
+taken from a real data set.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from finnspect.errors import ConfigError, PackageError
+from finnspect.package import MODEL_FILE, Golden, ModelPackage, Preprocessing, write_package
+from finnspect_driver.preprocess import preprocess
+
+from quant_models.datasets.synthetic import generate
+from quant_models.evaluate import has_tie, logits_of, predictions
+from quant_models.qonnx_tools import execute, tidy
+from quant_models.training.config import TrainConfig
+from quant_models.training.run_dir import Run, open_run, whole_folder
+
+if TYPE_CHECKING:
+    from qonnx.core.modelwrapper import ModelWrapper
+
+_LOG = logging.getLogger(__name__)
+#: Seed of the golden images: other than any training set's default, so that no package shows its own.
+_GOLDEN_SEED = 20_261_123
+#: Share of predictions that may change between torch and QONNX before the export is refused.
+_MAX_CHANGED = 0.02
+_METRICS = (
+    "kind",
+    "test_accuracy",
+    "val_accuracy",
+    "float_test_accuracy",
+    "float_val_accuracy",
+    "images",
+    "weights",
+    "macs",
+    "epochs",
+)
+
+
+def export_package(
+    run_dir: Path,
+    out_dir: Path,
+    golden_images: int = 16,
+    *,
+    command: str | None = None,
+    progress: Callable[[str], None] = _LOG.info,
+) -> ModelPackage:
+    """Export a training run to a model package.
+
+    Parameters
+    ----------
+    run_dir
+        A finished run, see :func:`quant_models.train.train`.
+    out_dir
+        Folder of the package; made whole, or replaced whole.
+    golden_images
+        Number of golden vectors, at least 1. The last quarter are noise and extreme patterns.
+    command
+        Command to record in the package; by default one that repeats the run.
+    progress
+        Receives one line for each step.
+
+    Returns
+    -------
+    ModelPackage
+        The package, opened and checked. Its metrics hold the comparison of torch and QONNX on the
+        run's test images under ``export``.
+
+    Raises
+    ------
+    ConfigError
+        ``run_dir`` is not a finished run, or ``golden_images`` is not positive.
+    PackageError
+        The exported graph does not compute what the network computes.
+    """
+    if golden_images < 1:
+        raise ConfigError(f"{golden_images} golden images were asked for", "ask for at least one")
+    run = open_run(run_dir)
+    net = run.model()
+    progress(f"exporting {run.info.config.model} to QONNX")
+    model = export_qonnx_graph(net, run.input_shape, run.info.config.model)
+    images = golden_inputs(golden_images, run.info.preprocessing)
+    logits, integers = execute(model, images)
+    test_images, _ = run.test_images()
+    progress(f"executing QONNX on {len(test_images)} test images to compare with torch")
+    comparison = _compare(net, model, test_images)
+    config = run.info.config
+    with whole_folder(out_dir) as folder:
+        (folder / MODEL_FILE).write_bytes(model.model.SerializeToString(deterministic=True))
+        write_package(
+            folder,
+            {
+                "name": config.name,
+                "model": config.model,
+                "dataset": config.dataset,
+                "classes": run.info.classes,
+                "preprocessing": run.info.preprocessing,
+                "metrics": {**package_metrics(run), "export": comparison},
+                "data_sha256": run.info.data_sha256,
+                "seed": config.seed,
+                "command": command or repeat_command(config),
+                "versions": run.info.versions,
+            },
+            Golden(
+                images=images,
+                logits=logits,
+                logits_int=integers.astype(np.int32),
+                labels=np.full(len(images), -1, dtype=np.int64),
+            ),
+        )
+    progress(f"model package in {out_dir}")
+    return ModelPackage.load(out_dir)
+
+
+def export_qonnx_graph(net: torch.nn.Module, input_shape: tuple[int, int, int], name: str) -> ModelWrapper:
+    """Return a network's QONNX graph, cleaned.
+
+    Parameters
+    ----------
+    net
+        Quantized network; takes pixel codes (1, C, H, W).
+    input_shape
+        Height, width, channels.
+    name
+        Name for the graph.
+    """
+    from brevitas.export import export_qonnx
+    from qonnx.core.modelwrapper import ModelWrapper
+
+    height, width, channels = input_shape
+    sample = torch.zeros(1, channels, height, width)
+    with tempfile.TemporaryDirectory() as folder, _quiet_exporter():
+        path = Path(folder) / "raw.onnx"
+        # A copy of every weight inside the file: `external_data` would put them in a second one.
+        export_qonnx(
+            net.eval(), sample, str(path), dynamo=True, optimize=True, verbose=False, external_data=False
+        )
+        return tidy(ModelWrapper(str(path)), name)
+
+
+@contextlib.contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Keep the exporter's chatter (it names packages that are not needed) from the user."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def golden_inputs(count: int, preprocessing: Preprocessing) -> np.ndarray:
+    """Draw the images of the golden vectors: procedural surfaces, then noise and extreme patterns.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, shape (count, H, W, C); the same for the same arguments.
+    """
+    params = preprocessing.model_dump()
+    shape = (preprocessing.height, preprocessing.width, 1 if preprocessing.color == "grey" else 3)
+    rng = np.random.default_rng(_GOLDEN_SEED)
+    patterns = [
+        rng.integers(0, 256, shape),
+        255 * rng.integers(0, 2, shape),
+        np.full(shape, 255),
+        np.zeros(shape),
+    ]
+    extra = patterns[: count // 4]
+    drawn = generate(count - len(extra), _GOLDEN_SEED)
+    images = [preprocess(image, params) for image in drawn] + [p.astype(np.uint8) for p in extra]
+    return np.stack(images)
+
+
+def _compare(net: torch.nn.Module, model: ModelWrapper, images: np.ndarray) -> dict[str, Any]:
+    """Count where torch and QONNX differ on ``images`` (uint8, NHWC); exact ties are counted apart."""
+    codes = torch.from_numpy(images).permute(0, 3, 1, 2)
+    torch_logits = logits_of(net, codes).numpy()
+    _, integers = execute(model, images)
+    tied = has_tie(integers)
+    differs = predictions(torch_logits) != predictions(integers)
+    changed = int((differs & ~tied).sum())
+    if changed > _MAX_CHANGED * len(images):
+        raise PackageError(
+            f"{changed} of {len(images)} predictions differ between torch and the exported QONNX file",
+            "report this: the exporter changed the network",
+        )
+    return {
+        "kind": "torch against QONNX execution, on the test images of the run",
+        "images": len(images),
+        "changed_predictions": changed,
+        "changed_predictions_at_ties": int((differs & tied).sum()),
+        "ties": int(tied.sum()),
+    }
+
+
+def package_metrics(run: Run) -> dict[str, Any]:
+    """Return the metrics of a run that go into its package: all that do not change from run to run."""
+    test = run.metrics["quantized"]["test"]
+    chosen = {key: run.metrics[key] for key in _METRICS}
+    return {
+        **chosen,
+        "test_balanced_accuracy": test["balanced_accuracy"],
+        "test_per_class": test["per_class"],
+        "test_confusion": test["confusion"],
+    }
+
+
+def repeat_command(config: TrainConfig) -> str:
+    """Return a command that repeats a run, without any path of the machine it ran on."""
+    words = {"model", "dataset", "data", "seed"}
+    free = {"run_dir", "cache_dir", "accelerator"}
+    special = config.model_dump(mode="json", exclude_defaults=True, exclude=words | free)
+    data = "" if config.data is None else f" --data {config.data.name}"
+    if special:
+        values = {"model": config.model, "dataset": config.dataset, "seed": config.seed, **special}
+        listed = ", ".join(f"{key}={value!r}" for key, value in values.items())
+        return (
+            f"quant_models.train.train(TrainConfig({listed}, data=..., run_dir=...)), then finnspect export"
+        )
+    return (
+        f"finnspect train --model {config.model} --dataset {config.dataset}{data} --seed {config.seed}, "
+        "then finnspect export"
+    )

@@ -1,0 +1,174 @@
+"""Cleaning and executing exported QONNX graphs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from finnspect.errors import PackageError
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
+    from qonnx.core.modelwrapper import ModelWrapper
+
+#: Nodes that move values without changing them.
+_MOVES = {"Reshape", "Flatten", "MaxPool", "Transpose", "Identity"}
+
+
+def tidy(model: ModelWrapper, name: str) -> ModelWrapper:
+    """Return a cleaned graph whose bytes depend on the network only.
+
+    Shapes are inferred and names made readable; the exporter's notes (stack traces with file names of
+    the machine it ran on) are dropped, lists without a meaningful order are sorted, the input is
+    annotated as UINT8 and flattening is written as ``Reshape`` to (1, -1), the form FINN looks for.
+
+    Parameters
+    ----------
+    model
+        As brevitas exported it, with pixel codes as its input.
+    name
+        Name for the graph.
+    """
+    from qonnx.core.datatype import DataType
+    from qonnx.transformation.infer_datatypes import InferDataTypes
+    from qonnx.transformation.infer_shapes import InferShapes
+    from qonnx.util.cleanup import cleanup_model
+
+    model = cleanup_model(model)
+    for node in model.get_nodes_by_op_type("Reshape"):
+        model.set_initializer(node.input[1], np.array([1, -1], dtype=np.int64))
+    model.set_tensor_datatype(model.graph.input[0].name, DataType["UINT8"])
+    model = model.transform(InferShapes()).transform(InferDataTypes())
+    proto, graph = model.model, model.graph
+    graph.name = name
+    proto.doc_string = graph.doc_string = ""
+    for item in (
+        proto,
+        graph,
+        *graph.node,
+        *graph.value_info,
+        *graph.input,
+        *graph.output,
+        *graph.initializer,
+    ):
+        item.doc_string = ""
+        del item.metadata_props[:]
+    for items in (graph.initializer, graph.value_info):
+        items.sort(key=lambda item: item.name)
+    graph.quantization_annotation.sort(key=lambda item: item.tensor_name)
+    return model
+
+
+def with_batch(model: ModelWrapper, size: int) -> ModelWrapper:
+    """Return a copy of ``model`` for batches of ``size`` images."""
+    from qonnx.transformation.change_batchsize import ChangeBatchSize
+    from qonnx.transformation.infer_shapes import InferShapes
+
+    return model.transform(ChangeBatchSize(size), make_deepcopy=True).transform(InferShapes())
+
+
+def execute(model: ModelWrapper, images: np.ndarray, batch_size: int = 64) -> tuple[np.ndarray, np.ndarray]:
+    """Execute a QONNX graph and return its logits, real and integer.
+
+    Parameters
+    ----------
+    model
+        A graph for batches of one image, cleaned by :func:`tidy`.
+    images
+        uint8, shape (N, H, W, C).
+    batch_size
+        Images executed at once.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        float32 logits, shape (N, classes), and the int64 accumulators of the last layer, same shape.
+
+    Raises
+    ------
+    PackageError
+        The last layer is not a dense layer of quantized inputs and weights of one scale each, or an
+        executed tensor is not on its quantizer's grid.
+    """
+    from qonnx.core.onnx_exec import execute_onnx
+
+    logits, integers = [], []
+    wrapped: dict[int, ModelWrapper] = {}
+    for start in range(0, len(images), batch_size):
+        batch = images[start : start + batch_size].astype(np.float32).transpose(0, 3, 1, 2)
+        n = len(batch)
+        if n not in wrapped:
+            wrapped[n] = with_batch(model, n)
+        sized = wrapped[n]
+        feed = {sized.graph.input[0].name: np.ascontiguousarray(batch)}
+        context = execute_onnx(sized, feed, return_full_exec_context=True)
+        real = context[sized.graph.output[0].name]
+        logits.append(real.astype(np.float32))
+        integers.append(_head_integers(sized, context, real))
+    return np.concatenate(logits), np.concatenate(integers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """Integer codes of an executed tensor, and the real value of code 1."""
+
+    codes: np.ndarray
+    scale: float
+
+
+def _head_integers(model: ModelWrapper, context: dict[str, np.ndarray], logits: np.ndarray) -> np.ndarray:
+    """Return the accumulators of the last layer from the tensors that the execution gave."""
+    head = model.find_producer(model.graph.output[0].name)
+    if head is None or head.op_type not in ("Gemm", "MatMul") or len(head.input) != 2:
+        found = head.op_type if head is not None else "nothing"
+        raise PackageError(
+            f"the last node of the exported graph is {found}, expected a Gemm or MatMul without a bias",
+            "end the network with a dense layer without a bias",
+        )
+    inputs = _on_grid(model, context, head, 0)
+    weights = _on_grid(model, context, head, 1)
+    matrix = weights.codes.T if _attribute(head, "transB") else weights.codes
+    integers = inputs.codes @ matrix
+    # The executed float logits must round to the integers they stand for.
+    rounded = np.rint(logits.astype(np.float64) / (inputs.scale * weights.scale)).astype(np.int64)
+    if not np.array_equal(rounded, integers):
+        image, index = np.argwhere(rounded != integers)[0]
+        raise PackageError(
+            f"logit {index} of image {image}: QONNX execution gives {rounded[image, index]} steps, its own "
+            f"integer inputs and weights give {integers[image, index]}",
+            "report this: the exported graph and its execution disagree",
+        )
+    return integers
+
+
+def _attribute(node: NodeProto, name: str) -> int:
+    return next((a.i for a in node.attribute if a.name == name), 0)
+
+
+def _on_grid(model: ModelWrapper, context: dict[str, np.ndarray], node: NodeProto, index: int) -> _Grid:
+    """Return the integer codes of one input of ``node``."""
+    tensor = node.input[index]
+    source = model.find_producer(tensor)
+    while source is not None and source.op_type in _MOVES:
+        source = model.find_producer(source.input[0])
+    if source is None or source.op_type != "Quant":
+        raise PackageError(
+            f"input {index} of node {node.name!r} does not come from a quantizer",
+            "quantize the inputs and weights of the last layer",
+        )
+    scale, zero = model.get_initializer(source.input[1]), model.get_initializer(source.input[2])
+    if scale is None or scale.size != 1 or zero is None or np.any(zero != 0):
+        raise PackageError(
+            f"quantizer {source.name!r} of the last layer has not one scale and zero point 0",
+            "use one scale a tensor there",
+        )
+    step = np.float32(scale.reshape(-1)[0])
+    values = context[tensor]
+    codes = np.rint(values.astype(np.float64) / float(step))
+    if not np.array_equal((codes.astype(np.float32) * step), values.astype(np.float32)):
+        raise PackageError(
+            f"tensor {tensor!r} holds values that are no multiple of its quantizer's scale",
+            "report this: the QONNX execution is not exact",
+        )
+    return _Grid(codes.astype(np.int64), float(step))
