@@ -1,0 +1,106 @@
+"""Cycle counts by hand-computed examples, and the resource check."""
+
+from __future__ import annotations
+
+import pytest
+from finnspect.analysis import (
+    ECP5,
+    Resources,
+    check_fit,
+    folding_bound,
+    graph_cycles,
+    graph_resources,
+    memory_style,
+)
+from finnspect.errors import ResourceError
+from finnspect.folding import Folding
+from graphs import Conv, Pool, dense, make_graph
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return make_graph((8, 8, 2), [Conv(4, pad=(1, 1, 1, 1)), Pool(), dense(6)])
+
+
+def folded(conv_pe, conv_simd, pool_pe, dense_pe, dense_simd):
+    return Folding.of(
+        {
+            "conv0_swg": {"SIMD": conv_simd},
+            "conv0_mvau": {"PE": conv_pe, "SIMD": conv_simd},
+            "pool1": {"PE": pool_pe},
+            "conv2_swg": {"SIMD": dense_simd},
+            "conv2_mvau": {"PE": dense_pe, "SIMD": dense_simd},
+        }
+    )
+
+
+def test_cycles_of_every_layer(graph):
+    assert graph_cycles(graph, folded(2, 1, 4, 3, 2)) == {
+        "conv0_swg": 8 * 8 * 18 * 2,  # 64 pixels x SF 18 x NF 2 beats out, 128 beats in
+        "conv0_mvau": 8 * 8 * 18 * 2,
+        "pool1": 8 * 8 * 1,
+        "conv2_swg": 64 // 2 * 2,  # one window of 4*4*4, NF 2
+        "conv2_mvau": 32 * 2,
+    }
+
+
+def test_a_window_can_be_bound_by_its_input():
+    graph = make_graph((8, 8, 2), [Conv(2, kernel=(1, 1), stride=(4, 4)), dense(2)])
+    folding = Folding.of(
+        {
+            "conv0_swg": {"SIMD": 1},
+            "conv0_mvau": {"PE": 2, "SIMD": 1},
+            "conv1_swg": {"SIMD": 2},
+            "conv1_mvau": {"PE": 2, "SIMD": 2},
+        }
+    )
+    cycles = graph_cycles(graph, folding)
+    assert (cycles["conv0_swg"], cycles["conv0_mvau"]) == (128, 2 * 2 * 2)
+    assert folding_bound(graph, folding).layer == "conv0_swg"
+
+
+def test_bound_is_the_slowest_layer(graph):
+    assert folding_bound(graph, folded(4, 2, 1, 1, 1)).cycles == 8 * 8 * 9
+    bound = folding_bound(graph, folded(4, 2, 4, 1, 1))
+    assert (bound.layer, bound.cycles) == ("conv0_swg", 576)
+
+
+def test_logits_can_be_the_bound():
+    graph = make_graph((2, 2, 1), [dense(50)])
+    folding = Folding.of({"conv0_swg": {"SIMD": 1}, "conv0_mvau": {"PE": 50, "SIMD": 1}})
+    bound = folding_bound(graph, folding)
+    assert (bound.layer, bound.cycles) == (graph.output, 50)
+
+
+def test_more_parallel_costs_more(graph):
+    slow = sum(graph_resources(graph, folded(1, 1, 1, 1, 1)).values(), Resources())
+    fast = sum(graph_resources(graph, folded(4, 2, 4, 6, 4)).values(), Resources())
+    assert fast.lut > 2 * slow.lut
+    assert fast.ff > slow.ff
+
+
+@pytest.mark.parametrize(
+    ("depth", "width", "blocks"),
+    [(512, 36, 1), (512, 37, 2), (1024, 18, 1), (16384, 1, 1), (16385, 1, 2), (2049, 9, 2)],
+)
+def test_blocks_of_ecp5(depth, width, blocks):
+    assert ECP5.blocks(depth, width) == blocks
+
+
+def test_small_memories_stay_out_of_block_ram():
+    assert memory_style(16, 400) == "distributed"
+    assert memory_style(64, 8) == "distributed"
+    assert memory_style(512, 32) == "block"
+
+
+def test_fit_says_how_much_is_missing(graph):
+    folding = folded(4, 2, 4, 6, 4)
+    total = check_fit(graph, folding, {"lut": 10**6, "ff": 10**6, "bram": 1000, "dsp": 1000}, "a board")
+    with pytest.raises(ResourceError) as caught:
+        check_fit(graph, folding, {"lut": total.lut - 7, "ff": 10**6}, "tiny-board")
+    text = str(caught.value)
+    assert f"{total.lut} LUT, 7 more than the {total.lut - 7}" in text
+    assert "tiny-board" in text
+    assert "estimated" in text
+    largest = max(graph_resources(graph, folding).items(), key=lambda item: item[1].lut)[0]
+    assert repr(largest) in text
