@@ -1,0 +1,63 @@
+// One row's dot product of SIMD elements a beat, accumulated over a vector, without hard multipliers.
+//
+// Weight s sits at w[s*W_BITS +: W_BITS]; the multiples of the activations (a, 3a, -a) come likewise, made once for
+// all rows. `first` arrives with the sum it belongs to, that is MUL_LATENCY + TREE_LATENCY cycles after w and a; acc
+// follows one cycle later (SF = 1: at once, there is nothing to accumulate). One beat a cycle.
+`default_nettype none
+
+module fs_dot_lut #(
+    parameter int unsigned SIMD = 1,  // elements
+    parameter int unsigned SF = 1,  // beats a vector
+    parameter int unsigned W_BITS = 4,
+    parameter int unsigned A_BITS = 4,
+    parameter int unsigned A_SIGNED = 0,
+    parameter int unsigned ACC_BITS = 16
+) (
+    input wire clk,
+    input wire [SIMD*A_BITS-1:0] a,
+    input wire [SIMD*(A_BITS+2)-1:0] a3,
+    input wire [SIMD*(A_BITS+1)-1:0] an,
+    input wire [SIMD*W_BITS-1:0] w,
+    input wire first,
+    output wire [ACC_BITS-1:0] acc
+);
+  localparam int unsigned P_BITS = W_BITS + A_BITS;
+  wire [SIMD*P_BITS-1:0] product;
+  wire [ACC_BITS-1:0] sum;
+
+  for (genvar s = 0; s < SIMD; s++) begin : g_mul
+    fs_mul_lut #(
+        .W_BITS(W_BITS),
+        .A_BITS(A_BITS),
+        .A_SIGNED(A_SIGNED)
+    ) u_mul (
+        .clk(clk),
+        .a(a[s*A_BITS+:A_BITS]),
+        .a3(a3[s*(A_BITS+2)+:A_BITS+2]),
+        .an(an[s*(A_BITS+1)+:A_BITS+1]),
+        .w(w[s*W_BITS+:W_BITS]),
+        .p(product[s*P_BITS+:P_BITS])
+    );
+  end
+
+  fs_adder_tree #(
+      .N(SIMD),
+      .IN_BITS(P_BITS),
+      .OUT_BITS(ACC_BITS)
+  ) u_tree (
+      .clk(clk),
+      .x  (product),
+      .sum(sum)
+  );
+
+  if (SF == 1) begin : g_no_acc
+    assign acc = sum;
+    wire unused = &{1'b0, first};
+  end else begin : g_acc
+    logic [ACC_BITS-1:0] acc_q;
+    always_ff @(posedge clk) acc_q <= (first ? '0 : acc_q) + sum;
+    assign acc = acc_q;
+  end
+endmodule
+
+`default_nettype wire
