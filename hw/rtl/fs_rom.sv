@@ -28,12 +28,13 @@ module fs_rom #(
 
   // one declaration a style: an attribute takes no parameter in every tool
   if (STYLE_TEXT == 96'("block")) begin : g_block
-    (* rom_style = "block", ram_style = "block" *)
+    (* ram_style = "block", rom_style = "block" *)
     logic [WIDTH-1:0] mem[DEPTH];
     initial $readmemh(FILE, mem);
     always_ff @(posedge clk) word_q <= mem[addr];
   end else if (STYLE_TEXT == 96'("distributed")) begin : g_distributed
-    (* rom_style = "distributed", ram_style = "distributed" *)
+    // yosys reads ram_style first and has no distributed RAM with contents: there it means plain LUTs
+    (* ram_style = "registers", rom_style = "distributed" *)
     logic [WIDTH-1:0] mem[DEPTH];
     initial $readmemh(FILE, mem);
     always_ff @(posedge clk) word_q <= mem[addr];

@@ -43,7 +43,7 @@ def _fold(layer: MatVec, pe: int, simd: int) -> tuple[int, int]:
     """Return NF and SF."""
     if pe < 1 or layer.MH % pe or simd < 1 or layer.MW % simd:
         raise ConfigError(
-            f"layer {layer.name!r}: PE {pe} must divide {layer.MH} rows, SIMD {simd} must divide {layer.MW} columns",
+            f"layer {layer.name!r}: PE {pe} must divide MH {layer.MH}, SIMD {simd} must divide MW {layer.MW}",
             "choose another folding",
         )
     return layer.MH // pe, layer.MW // simd
