@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from finnspect.errors import ConfigError
-from finnspect.paths import BOARDS_DIR, CONFIGS_DIR, PACKAGES_DIR
+from finnspect.paths import CONFIGS_DIR, PACKAGES_DIR
 
 DEFAULT_PACKAGE = "cnv_w4a4-synthetic"
 DEFAULT_MODEL = "cnv_w4a4"
@@ -107,11 +107,6 @@ def _validate(document: dict[str, Any], path: Path) -> BuildConfig:
         raise ConfigError(
             f"{path}: {where}: {first['msg']}, got {first['input']!r}", "correct the value"
         ) from error
-
-
-def list_boards() -> list[str]:
-    """Return the names of the boards: folders of ``hw/boards`` that hold a ``board.toml``."""
-    return sorted(path.parent.name for path in BOARDS_DIR.glob("*/board.toml"))
 
 
 def list_packages() -> list[str]:

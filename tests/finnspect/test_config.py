@@ -2,6 +2,7 @@
 
 import pytest
 from finnspect import config
+from finnspect.board import list_boards
 from finnspect.config import BuildConfig, find_package, load_config, unknown_name
 from finnspect.errors import ConfigError
 
@@ -14,7 +15,7 @@ def test_every_configuration_of_the_repository_is_valid_and_named_after_a_board(
     files = sorted(config.CONFIGS_DIR.glob("*.toml"))
     for file in files:
         load_config("", "", file)
-        assert file.stem.rpartition("_")[2] in config.list_boards(), file
+        assert file.stem.rpartition("_")[2] in list_boards(), file
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ class Exactness(_Strict):
     )
     logit_ties: int = Field(description="images whose two best scores are equal; the lower class is taken")
     changed_predictions: int = Field(
-        description="images that the integer reference classifies otherwise than torch did, ties apart"
+        description="images classified otherwise by the QONNX file's float logits, ties apart"
     )
     correct: int | None = Field(description="images classified as labelled; null without labels")
     compared: str = Field(description="what was compared with what, in words")
@@ -165,7 +165,9 @@ def load_report(path: Path) -> Report:
     PackageError
         There is none, or it is not a report of this version.
     """
-    file = path / "report.json" if path.is_dir() else path
+    file = path
+    if path.is_dir():
+        file = path / "report" / "report.json" if (path / "report").is_dir() else path / "report.json"
     try:
         return Report.model_validate_json(file.read_text())
     except OSError as error:

@@ -1,0 +1,329 @@
+"""The whole road: data set to trained run, run to package, package to verified bitstream and deploy zip.
+
+Only light modules are imported here: a build of which every stage is finished takes a second. The
+stages are in ``build_stages.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from finnspect.config import find_package, load_config, unknown_name
+from finnspect.doctor import distribution_version
+from finnspect.errors import ConfigError, DataError, PackageError
+from finnspect.package import ModelPackage
+from finnspect.progress import Progress
+from finnspect.stages import StageResult, StageRunner, source_hash
+
+if TYPE_CHECKING:
+    from finnspect.board import Board
+    from finnspect.report.model import Report
+
+_TRAIN_SOURCES = (
+    "quant_models/datasets",
+    "quant_models/models",
+    "quant_models/training",
+    "quant_models/train.py",
+    "quant_models/evaluate.py",
+    "quant_models/quantizers.py",
+    "quant_models/torch_compat.py",
+    "hw/driver/finnspect_driver/preprocess.py",
+)
+_TRAIN_PACKAGES = ("torch", "brevitas", "lightning", "numpy", "scipy", "pillow")
+_EXPORT_SOURCES = ("quant_models", "build/finnspect/package.py")
+_EXPORT_PACKAGES = ("torch", "brevitas", "numpy", "onnx", "qonnx")
+
+
+# -- training -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What to train on what.
+
+    Parameters
+    ----------
+    data
+        Folder or archive of the data set; None for one that is drawn.
+    epochs
+        Epochs of each phase; the default of ``TrainConfig`` where None.
+    options
+        More fields of ``TrainConfig``.
+    """
+
+    dataset: str
+    data: Path | None = None
+    model: str = "cnv_w4a4"
+    seed: int = 0
+    epochs: int | None = None
+    options: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Name of the run and of its package."""
+        return f"{self.model}-{self.dataset}"
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of ``TrainConfig`` that decide the result, paths apart."""
+        fields = {"model": self.model, "dataset": self.dataset, "seed": self.seed, **dict(self.options)}
+        if self.epochs is not None:
+            fields |= {"float_epochs": self.epochs, "quant_epochs": self.epochs}
+        return fields
+
+    def data_digest(self) -> str:
+        """Return the hash of the data set's content.
+
+        Raises
+        ------
+        ConfigError
+            Unknown data set, or data given or missing against its nature.
+        DataError
+            The data cannot be read.
+        """
+        from quant_models.datasets import get_dataset
+        from quant_models.datasets.archive import fingerprint
+
+        info = get_dataset(self.dataset).info
+        if self.data is None:
+            return ""  # for a set that needs files, the loader says where to get them
+        if not self.data.exists():
+            where = f"; get it from {info.url}" if info.url else ""
+            raise DataError(
+                f"{self.data} does not exist", f"point to the folder or archive of {self.dataset!r}{where}"
+            )
+        return fingerprint(self.data)
+
+
+def _versions(names: tuple[str, ...]) -> dict[str, str]:
+    return {name: distribution_version(name) or "absent" for name in names}
+
+
+def _train_stage(request: TrainRequest, runner: StageRunner, out: Path) -> StageResult:
+    def body(folder: Path) -> None:
+        from quant_models.train import TrainConfig
+        from quant_models.train import train as train_run
+
+        config = TrainConfig(
+            **request.fields(),
+            data=request.data,
+            run_dir=folder / "run",
+            cache_dir=out / "cache" / "datasets",
+        )
+        train_run(config, runner.progress.note)
+
+    return runner.run(
+        "train",
+        version=1,
+        inputs={
+            "configuration": request.fields(),
+            "data": request.data_digest(),
+            "sources": source_hash(*_TRAIN_SOURCES),
+            "versions": _versions(_TRAIN_PACKAGES),
+        },
+        body=body,
+    )
+
+
+def train(request: TrainRequest, out: Path, progress: Progress | None = None) -> Path:
+    """Train, unless it is trained already, and return the run folder.
+
+    Raises
+    ------
+    FlowError
+        The model, data set or data are not usable; the disk is full.
+    """
+    with StageRunner(out / request.name, progress) as runner:
+        return _train_stage(request, runner, out).folder / "run"
+
+
+def train_and_export(request: TrainRequest, out: Path, progress: Progress | None = None) -> Path:
+    """Train and export, unless it is done already, and return the package folder."""
+    with StageRunner(out / request.name, progress) as runner:
+        trained = _train_stage(request, runner, out)
+
+        def body(folder: Path) -> None:
+            from quant_models.export import export_package
+
+            export_package(trained.folder / "run", folder / "package", progress=runner.progress.note)
+
+        exported = runner.run(
+            "export",
+            version=1,
+            inputs={
+                "run": trained.digest,
+                "sources": source_hash(*_EXPORT_SOURCES),
+                "versions": _versions(_EXPORT_PACKAGES),
+            },
+            body=body,
+        )
+    return exported.folder / "package"
+
+
+def export_run(run: Path, output: Path, progress: Progress | None = None) -> ModelPackage:
+    """Export a run folder to a package folder, whole or not at all.
+
+    Raises
+    ------
+    FlowError
+        The run is not one, or the output exists and is no package.
+    """
+    progress = progress or Progress()
+    if output.exists() and not (output / "package.json").is_file() and any(output.iterdir()):
+        raise ConfigError(f"{output} exists and is not a model package", "choose another --output")
+    with progress.step("export"):
+        from quant_models.export import export_package
+
+        return export_package(run, output, progress=progress.note)
+
+
+# -- building -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """What to build for what.
+
+    Parameters
+    ----------
+    package
+        Folder of a package, or the name of a shipped one.
+    toolchain
+        None for the board's own.
+    config
+        A configuration file instead of the repository's.
+    """
+
+    package: str
+    board: str
+    toolchain: str | None = None
+    config: Path | None = None
+    out: Path = Path("out")
+
+    def with_package(self, package: Path) -> BuildRequest:
+        """Return the same request for another package."""
+        return replace(self, package=str(package))
+
+    def check(self) -> None:
+        """Refuse at once what can be refused before any work.
+
+        Raises
+        ------
+        ConfigError
+            Unknown board or toolchain, or a configuration that is not valid.
+        ToolError
+            The simulation's compiler is missing.
+        """
+        from finnspect.sim.verilator import find_verilator
+
+        self.load_toolchain()
+        if self.config is not None:
+            load_config("", self.board, self.config)
+        find_verilator()
+
+    def load_board(self) -> Board:
+        """Return the board."""
+        from finnspect.board import load_board
+
+        return load_board(self.board)
+
+    def load_toolchain(self) -> str:
+        """Return the name of the toolchain, checked against the board's."""
+        board = self.load_board()
+        if self.toolchain is not None and self.toolchain not in board.toolchains:
+            raise unknown_name(f"toolchain for {board.name}:", self.toolchain, board.toolchains)
+        return self.toolchain or board.toolchain
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """A finished build.
+
+    Attributes
+    ----------
+    folder
+        Holds one folder a stage.
+    stages
+        What ran, what was finished already.
+    """
+
+    folder: Path
+    report: Report
+    report_path: Path
+    deploy_zip: Path
+    stages: tuple[StageResult, ...]
+
+
+def build_folder(out: Path, package: ModelPackage, board: str) -> Path:
+    """Return the folder of a package's build for a board."""
+    return out / f"{package.info.name}-{board}"
+
+
+def build(request: BuildRequest, progress: Progress | None = None) -> BuildResult:
+    """Build a package into a verified, timing-met bitstream, a deploy zip and a report.
+
+    Raises
+    ------
+    FlowError
+        See its kinds: package, configuration, unsupported model, size, tools, timing, verification.
+    """
+    from finnspect.build_stages import Build
+    from finnspect.report.model import load_report
+
+    request.check()
+    package = ModelPackage.load(find_package(request.package))
+    config = load_config(package.info.model, request.board, request.config)
+    root = build_folder(request.out, package, request.board)
+    with StageRunner(root, progress) as runner:
+        stages = Build(runner, package, request.load_board(), request.load_toolchain(), config, request.out)
+        reported = stages.report()
+    path = reported.folder / "report.json"
+    return BuildResult(root, load_report(path), path, find_deploy(root), tuple(runner.results))
+
+
+def simulate(
+    request: BuildRequest, images: Path | None, count: int | None, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Run images through the RTL of a package and compare every logit with the integer reference.
+
+    Returns
+    -------
+    dict
+        JSON-able: counts, cycles, and for each image its name, logits, class and label.
+
+    Raises
+    ------
+    VerificationError
+        A logit differs; names the first layer that diverges.
+    FlowError
+        As for :func:`build`.
+    """
+    from finnspect.build_stages import Build
+    from finnspect.images import read_images
+
+    request.check()
+    package = ModelPackage.load(find_package(request.package))
+    config = load_config(package.info.model, request.board, request.config)
+    found = read_images(images, package, count)
+    root = build_folder(request.out, package, request.board)
+    with StageRunner(root, progress) as runner:
+        stages = Build(runner, package, request.load_board(), request.load_toolchain(), config, request.out)
+        return stages.simulate(found)
+
+
+def find_deploy(folder: Path) -> Path:
+    """Return the deploy zip of a build.
+
+    Raises
+    ------
+    PackageError
+        The folder is no finished build.
+    """
+    found = sorted((folder / "deploy").glob("*.zip"))
+    if len(found) != 1:
+        raise PackageError(
+            f"{folder} holds no finished build: there is no deploy zip in it",
+            "give a folder that `finnspect build` made, as out/cnv_w4a4-synthetic-ulx3s-85f",
+        )
+    return found[0]
