@@ -14,7 +14,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from finnspect.errors import ResourceError
-from finnspect.ir import DataflowGraph, Layer, MatVec, MaxPool, SlidingWindow
+from finnspect.ir import DataflowGraph, IntType, Layer, MatVec, MaxPool, SlidingWindow
 
 if TYPE_CHECKING:
     from finnspect.folding import LayerFolding
@@ -135,6 +135,24 @@ BLOCK_MIN_BITS = 2048
 def memory_style(depth: int, width: int) -> str:
     """Return ``"block"`` or ``"distributed"`` for a memory of ``depth`` words of ``width`` bits."""
     return "block" if depth >= BLOCK_MIN_DEPTH and depth * width >= BLOCK_MIN_BITS else "distributed"
+
+
+#: Products of weight bits x input bits from this on use hard multipliers.
+DSP_MIN_AREA = 32
+#: A row of PE whose thresholds are at least this many words keeps them in block RAM.
+BLOCK_MIN_THRESHOLDS = 256
+
+
+def threshold_style(layer: MatVec, pe: int) -> str:
+    """Return ``THRESH_STYLE`` of an MVAU: ``"block"`` where each row of PE searches a long table."""
+    steps = layer.activation.steps if layer.activation else 0
+    words = (layer.MH // pe) << steps.bit_length()
+    return "block" if words >= BLOCK_MIN_THRESHOLDS else "distributed"
+
+
+def multiplier_style(layer: MatVec, input_dtype: IntType) -> str:
+    """Return ``MUL_STYLE`` of an MVAU: hard multipliers where a product in LUTs would be large."""
+    return "dsp" if layer.weight_dtype.bits * input_dtype.bits >= DSP_MIN_AREA else "lut"
 
 
 def _memory(depth: int, width: int, tech: Technology) -> Resources:

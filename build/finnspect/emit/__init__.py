@@ -1,0 +1,5 @@
+"""Emission: dataflow graph and folding in, SystemVerilog, memory images and a manifest out."""
+
+from finnspect.emit.accelerator import Accelerator, EmitOptions, emit_accelerator
+
+__all__ = ["Accelerator", "EmitOptions", "emit_accelerator"]

@@ -1,0 +1,126 @@
+"""One emitter a class of layer; a new layer registers its own with ``emit_layer.register``."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+
+from finnspect import analysis
+from finnspect.emit import memory
+from finnspect.emit.network import Network, identifier
+from finnspect.errors import UnsupportedModelError
+from finnspect.ir import Layer, MatVec, MaxPool, SlidingWindow
+
+
+@singledispatch
+def emit_layer(layer: Layer, network: Network) -> None:
+    """Add the modules of ``layer`` to ``network``.
+
+    Raises
+    ------
+    UnsupportedModelError
+        The library has no module for this layer in this form.
+    """
+    raise UnsupportedModelError(
+        layer.name, f"no hardware for a layer of kind {layer.kind!r}", "register an emitter for its class"
+    )
+
+
+@emit_layer.register
+def _(layer: SlidingWindow, network: Network) -> None:
+    graph = network.graph
+    tensor = graph.tensors[layer.input]
+    height, width, channels = tensor.shape
+    simd = network.folding[layer.name].SIMD
+    repeat = analysis.neuron_folds(layer, graph, network.folding)
+    if any(layer.pad) and tensor.dtype.min > 0:
+        raise UnsupportedModelError(
+            layer.name, "zero is no value of its input", "use an input type with zero"
+        )
+    source = network.take(layer.name, layer.input, simd)
+    sink = network.put(layer.name, layer.output, simd, repeat)
+    rows = min(layer.kernel[0] + layer.stride[0], height)
+    top, left, bottom, right = layer.pad
+    params = {
+        "H": height,
+        "W": width,
+        "C": channels,
+        "KH": layer.kernel[0],
+        "KW": layer.kernel[1],
+        "SH": layer.stride[0],
+        "SW": layer.stride[1],
+        "PT": top,
+        "PL": left,
+        "PB": bottom,
+        "PR": right,
+        "SIMD": simd,
+        "BITS": tensor.dtype.bits,
+        "REPEAT": repeat,
+        "RAM_STYLE": analysis.memory_style(rows * width * channels // simd, source.width),
+    }
+    network.add("fs_swg", layer.name, params, source, sink, layer.name)
+
+
+@emit_layer.register
+def _(layer: MatVec, network: Network) -> None:
+    graph = network.graph
+    if not isinstance(graph.producer(layer.input), SlidingWindow):
+        raise UnsupportedModelError(
+            layer.name,
+            "no sliding window in front of it repeats its vectors",
+            "put a window of kernel (1, 1) or of the whole map in front of it",
+        )
+    pe, simd = network.folding[layer.name].PE, network.folding[layer.name].SIMD
+    a_type, o_type = graph.tensors[layer.input].dtype, graph.tensors[layer.output].dtype
+    source = network.take(layer.name, layer.input, simd)
+    sink = network.put(layer.name, layer.output, pe)
+    thresh_style = analysis.threshold_style(layer, pe)
+    stem = f"mem/{identifier(layer.name)}"
+    weight_file, prefix, images = memory.mvau_images(layer, stem, pe, simd, thresh_style)
+    network.add_images(images)
+    folds = (layer.MH // pe) * (layer.MW // simd)
+    params = {
+        "MW": layer.MW,
+        "MH": layer.MH,
+        "SIMD": simd,
+        "PE": pe,
+        "W_BITS": layer.weight_dtype.bits,
+        "A_BITS": a_type.bits,
+        "A_SIGNED": int(a_type.signed),
+        "ACC_BITS": layer.acc_dtype.bits,
+        "O_BITS": o_type.bits,
+        "O_BASE": layer.activation.base if layer.activation else 0,
+        "THRESHOLDS": layer.activation.steps if layer.activation else 0,
+        "WEIGHT_FILE": weight_file,
+        "THRESH_FILE": prefix,
+        "WEIGHT_STYLE": analysis.memory_style(folds, pe * simd * layer.weight_dtype.bits),
+        "THRESH_STYLE": thresh_style,
+        "MUL_STYLE": network.mul_styles.get(layer.name, analysis.multiplier_style(layer, a_type)),
+    }
+    network.add("fs_mvau", layer.name, params, source, sink, layer.name)
+
+
+@emit_layer.register
+def _(layer: MaxPool, network: Network) -> None:
+    tensor = network.graph.tensors[layer.input]
+    if layer.stride != layer.kernel:
+        raise UnsupportedModelError(
+            layer.name,
+            f"its stride {layer.stride} is not its kernel {layer.kernel}",
+            "use a max pool whose windows do not overlap",
+        )
+    height, width, channels = tensor.shape
+    pe = network.folding[layer.name].PE
+    source = network.take(layer.name, layer.input, pe)
+    sink = network.put(layer.name, layer.output, pe)
+    params = {
+        "H": height,
+        "W": width,
+        "C": channels,
+        "KH": layer.kernel[0],
+        "KW": layer.kernel[1],
+        "PE": pe,
+        "BITS": tensor.dtype.bits,
+        "SIGNED": int(tensor.dtype.signed),
+        "RAM_STYLE": analysis.memory_style(width // layer.kernel[1] * channels // pe, source.width),
+    }
+    network.add("fs_maxpool", layer.name, params, source, sink, layer.name)

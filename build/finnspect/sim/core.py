@@ -1,0 +1,497 @@
+"""Cycle-accurate simulation of a whole accelerator: build it once, stream frames, read logits and counts.
+
+>>> sim = build_core(accelerator, Path("out/sim"))
+>>> result = sim.run(images)
+>>> result.logits, result.cycles_per_frame
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from finnspect.emit.accelerator import Accelerator
+from finnspect.emit.network import Stream
+from finnspect.errors import ConfigError, FlowError, ToolError
+from finnspect.paths import SIM_DIR
+from finnspect.sim.verilator import CACHE_DIR, VerilatorJob, build
+
+log = logging.getLogger(__name__)
+
+MAIN = SIM_DIR / "core_main.cpp"
+SIM_TOP = "finnspect_sim"
+STAMP = "core_sim.json"
+#: Cycles without a transfer on any stream after which a simulation is given up.
+QUIET_CYCLES = 20_000
+_DEADLOCK, _PROTOCOL = 3, 4
+
+
+class SimulationError(FlowError):
+    """The simulated accelerator hung or broke a stream's protocol.
+
+    Attributes
+    ----------
+    streams
+        Nets that are stuck (valid, not ready), in topological order; or the one at fault.
+    """
+
+    def __init__(self, message: str, remedy: str | None = None, streams: Sequence[str] = ()) -> None:
+        super().__init__(message, remedy)
+        self.streams = tuple(streams)
+
+
+@dataclass(frozen=True)
+class LinkStats:
+    """What one stream did: cycles in which it moved a beat, was stalled, was starved.
+
+    Parameters
+    ----------
+    stream
+        The stream.
+    transfers
+        Cycles with valid and ready.
+    stalled
+        Cycles with valid and not ready: the reader holds it up.
+    starved
+        Cycles with ready and not valid: the reader waits for data.
+    """
+
+    stream: Stream
+    transfers: int
+    stalled: int
+    starved: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the counts by net, tensor and layer."""
+        stream = self.stream
+        return {
+            "net": stream.net,
+            "tensor": stream.tensor,
+            "layer": stream.layer,
+            "transfers": self.transfers,
+            "stalled_cycles": self.stalled,
+            "starved_cycles": self.starved,
+        }
+
+
+@dataclass(frozen=True)
+class SimResult:
+    """What a simulation gave.
+
+    Parameters
+    ----------
+    logits
+        int32, shape (frames, classes).
+    frame_cycles
+        int64, shape (frames, 2): cycle of each frame's first beat in and last logit out. With several
+        processes, those of the first; the others stream their own slices.
+    links
+        Handshake counts of every internal stream, over all processes.
+    bound
+        Folding bound: cycles a frame of the slowest layer.
+    cycles
+        Simulated cycles, all processes together.
+    seconds
+        Wall time of the simulation alone.
+    streams
+        Probe builds: tensors as each stream carried them, by net; integer arrays (frames, beats, elements).
+    """
+
+    logits: np.ndarray
+    frame_cycles: np.ndarray
+    links: tuple[LinkStats, ...]
+    bound: int
+    cycles: int
+    seconds: float
+    streams: Mapping[str, np.ndarray] | None = None
+
+    @property
+    def frames(self) -> int:
+        """Frames simulated."""
+        return len(self.logits)
+
+    @property
+    def cycles_per_frame(self) -> float | None:
+        """Cycles a frame in steady state, between the last logits of frames; None below three frames."""
+        done = self.frame_cycles[:, 1]
+        if len(done) < 3:
+            return None
+        first = min(3, len(done) - 2)  # frames that the empty pipeline still hurried or held up
+        return float(done[-1] - done[first]) / (len(done) - 1 - first)
+
+    @property
+    def latency_cycles(self) -> int:
+        """Cycles from the first frame's first beat in to its last logit out."""
+        return int(self.frame_cycles[0, 1] - self.frame_cycles[0, 0])
+
+    @property
+    def efficiency(self) -> float | None:
+        """Folding bound over achieved cycles a frame; 1 is perfect."""
+        return self.bound / self.cycles_per_frame if self.cycles_per_frame else None
+
+    def stalls_by_layer(self) -> dict[str, dict[str, int]]:
+        """Return for each layer the cycles its output was held up and the cycles its reader waited."""
+        table: dict[str, dict[str, int]] = {}
+        for link in self.links:
+            row = table.setdefault(
+                link.stream.layer, {"output_stalled_cycles": 0, "reader_starved_cycles": 0}
+            )
+            if link.stream.role == "layer":
+                row["output_stalled_cycles"] = link.stalled
+            row["reader_starved_cycles"] = link.starved  # the last stream of the tensor is the reader's
+        return table
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything but the logits and tensors, labelled as simulated."""
+        return {
+            "kind": "simulated",
+            "frames": self.frames,
+            "cycles": self.cycles,
+            "cycles_per_frame": self.cycles_per_frame,
+            "latency_cycles": self.latency_cycles,
+            "bound_cycles": self.bound,
+            "efficiency": self.efficiency,
+            "seconds": round(self.seconds, 3),
+            "cycles_per_second": round(self.cycles / self.seconds) if self.seconds else None,
+            "stalls_by_layer": self.stalls_by_layer(),
+            "links": [link.to_json() for link in self.links],
+        }
+
+
+@dataclass(frozen=True)
+class CoreSim:
+    """A built simulation of an accelerator.
+
+    Parameters
+    ----------
+    accelerator
+        What was built.
+    executable
+        The program.
+    probe
+        Whether it records what every stream carries.
+    build_seconds
+        Time the build took; the time it took then if it was found finished.
+    """
+
+    accelerator: Accelerator
+    executable: Path
+    probe: bool
+    build_seconds: float
+
+    def run(
+        self,
+        images: np.ndarray,
+        *,
+        stall_in: float = 0.0,
+        stall_out: float = 0.0,
+        seed: int = 1,
+        processes: int = 1,
+        quiet_cycles: int = QUIET_CYCLES,
+        max_cycles: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> SimResult:
+        """Stream images back to back and return logits and counts.
+
+        Parameters
+        ----------
+        images
+            uint8, shape (N, H, W, C), N at least 1.
+        stall_in, stall_out
+            Probability that the source offers nothing, and that the sink is not ready, in a cycle.
+        seed
+            Of the stalls, and of registers' initial values in a ``random_init`` build.
+        processes
+            Slices of the images that run at the same time.
+        quiet_cycles, max_cycles
+            Give up after so many cycles without a transfer, or in all.
+        progress
+            Called with (frames done, frames).
+
+        Raises
+        ------
+        SimulationError
+            The core hung (names the stuck streams) or broke a stream's protocol.
+        ConfigError
+            The images are not what the accelerator takes.
+        """
+        shape = tuple(self.accelerator.manifest["input"]["shape"])
+        if images.dtype != np.uint8 or images.shape[1:] != shape or not len(images):
+            raise ConfigError(
+                f"the accelerator takes uint8 images (N, {', '.join(map(str, shape))}), "
+                f"got {images.dtype} {images.shape}"
+            )
+        arguments = _arguments(stall_in, stall_out, seed, quiet_cycles, max_cycles)
+        slices = np.array_split(images, min(processes, len(images)))
+        done = [0] * len(slices)
+
+        def one(index: int) -> SimResult:
+            def tell(frames: int) -> None:
+                done[index] = frames
+                if progress is not None:
+                    progress(sum(done), len(images))
+
+            return self._run_slice(slices[index], arguments, tell)
+
+        with ThreadPoolExecutor(len(slices)) as pool:
+            results = list(pool.map(one, range(len(slices))))
+        return _merge(results)
+
+    def _run_slice(self, images: np.ndarray, arguments: list[str], tell: Callable[[int], None]) -> SimResult:
+        with tempfile.TemporaryDirectory(prefix="finnspect-sim-") as name:
+            folder = Path(name)
+            (folder / "images.bin").write_bytes(np.ascontiguousarray(images).tobytes())
+            argv = [str(self.executable.resolve()), str(folder / "images.bin"), str(folder), str(len(images))]
+            argv += [*arguments, "--report", str(max(1, len(images) // 20))]
+            code, errors = _watch(argv, self.accelerator.path, tell)
+            if code:
+                raise _failure(code, errors, self.accelerator)
+            return self._read(folder, len(images))
+
+    def _read(self, folder: Path, frames: int) -> SimResult:
+        accelerator = self.accelerator
+        cycles, seconds = (folder / "run.txt").read_text().split()
+        counts = np.fromfile(folder / "links.bin", np.uint64).reshape(-1, 3).tolist()
+        links = tuple(LinkStats(s, *c) for s, c in zip(accelerator.streams, counts, strict=True))
+        streams = None
+        if self.probe:
+            streams = {
+                stream.net: unpack_stream(np.fromfile(folder / f"stream_{i}.bin", np.uint32), stream, frames)
+                for i, stream in enumerate(accelerator.streams)
+            }
+        return SimResult(
+            logits=np.fromfile(folder / "logits.bin", np.int32).reshape(frames, accelerator.classes),
+            frame_cycles=np.fromfile(folder / "frames.bin", np.uint64).astype(np.int64).reshape(frames, 2),
+            links=links,
+            bound=accelerator.bound.cycles,
+            cycles=int(cycles),
+            seconds=float(seconds),
+            streams=streams,
+        )
+
+
+def unpack_stream(words: np.ndarray, stream: Stream, frames: int) -> np.ndarray:
+    """Return the integers of a recorded stream.
+
+    Parameters
+    ----------
+    words
+        uint32, ``ceil(width / 32)`` a beat.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64, shape (frames, beats, elements). Beats beyond the last frame are dropped (windows of a
+        frame that never comes cannot be); missing ones raise.
+
+    Raises
+    ------
+    SimulationError
+        The stream carried fewer or more beats than the frames have.
+    """
+    per_beat = (stream.width + 31) // 32
+    beats = len(words) // per_beat
+    if beats != frames * stream.beats:
+        raise SimulationError(
+            f"stream {stream.net!r} carried {beats} beats, {frames} frames have {frames * stream.beats}",
+            streams=(stream.net,),
+        )
+    bits = np.unpackbits(words.view(np.uint8).reshape(beats, per_beat * 4), axis=1, bitorder="little")
+    bits = bits[:, : stream.width].reshape(frames, stream.beats, stream.elements, stream.dtype.bits)
+    weights = np.int64(1) << np.arange(stream.dtype.bits, dtype=np.int64)
+    if stream.dtype.signed:
+        weights[-1] = -weights[-1]
+    return bits.astype(np.int64) @ weights
+
+
+def build_core(
+    accelerator: Accelerator,
+    build_dir: Path,
+    *,
+    probe: bool = False,
+    threads: int = 1,
+    jobs: int = 2,
+    optimize: str = "-O2",
+    random_init: bool = False,
+    cache: Path = CACHE_DIR,
+    progress: Callable[[str], None] | None = None,
+) -> CoreSim:
+    """Build the simulation of an accelerator, unless ``build_dir`` holds it already.
+
+    Memory images are no part of the build: they are read from the accelerator's folder at each run.
+
+    Parameters
+    ----------
+    probe
+        Record what every stream carries; slower.
+    threads
+        Threads of one simulation; for small cores one is fastest.
+    jobs
+        Compilers at a time.
+    random_init
+        Registers without reset start at random.
+
+    Raises
+    ------
+    ToolError
+        Verilator or the compiler is missing or failed.
+    """
+    begun = time.monotonic()
+    build_dir.mkdir(parents=True, exist_ok=True)
+    generated = _generate(accelerator, probe)
+    job = VerilatorJob(
+        top=SIM_TOP,
+        sources=(*(accelerator.path / name for name in accelerator.sources), build_dir / f"{SIM_TOP}.sv"),
+        build_dir=build_dir,
+        main=(MAIN,),
+        library_dirs=(),
+        optimize=optimize,
+        random_init=random_init,
+        jobs=jobs,
+        extra=("--threads", str(threads)) if threads > 1 else (),
+        cflags=(f"-I{build_dir.resolve()}",),
+    )
+    key = {
+        "accelerator": accelerator.digest,
+        "main": MAIN.read_text(),
+        "generated": generated,
+        "options": [threads, optimize, random_init],
+    }
+    stamp = build_dir / STAMP
+    found = _read_stamp(stamp)
+    if found.get("key") == key and job.executable.is_file():
+        return CoreSim(accelerator, job.executable, probe, found["seconds"])
+    stamp.unlink(missing_ok=True)
+    for name, text in generated.items():
+        (build_dir / name).write_text(text)
+    build(job, cache=cache, progress=progress)
+    seconds = round(time.monotonic() - begun, 3)
+    stamp.write_text(json.dumps({"key": key, "seconds": seconds}))
+    return CoreSim(accelerator, job.executable, probe, seconds)
+
+
+def _read_stamp(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def _generate(accelerator: Accelerator, probe: bool) -> dict[str, str]:
+    links, word = [], 0
+    for stream in accelerator.streams:
+        words = (stream.width + 31) // 32
+        links.append({"net": stream.net, "first_word": word, "words": words})
+        word += words
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("finnspect.sim"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,
+    )
+    values = {
+        "name": re.sub(r"[^\w .-]", "_", accelerator.manifest["name"]),
+        "input_bits": accelerator.manifest["input"]["width_bits"],
+        "input_bytes": accelerator.input_elements,
+        "input_beats": accelerator.input_beats,
+        "classes": accelerator.classes,
+        "links": links,
+        "probe": probe,
+        "probe_bits": word * 32,
+    }
+    return {
+        f"{SIM_TOP}.sv": environment.get_template("core_sim.sv.j2").render(values),
+        "core_config.h": environment.get_template("core_config.h.j2").render(values),
+    }
+
+
+def _arguments(
+    stall_in: float, stall_out: float, seed: int, quiet_cycles: int, max_cycles: int | None
+) -> list[str]:
+    for name, value in (("stall_in", stall_in), ("stall_out", stall_out)):
+        if not 0 <= value < 1:
+            raise ConfigError(f"{name} is {value}, expected a probability below 1")
+    arguments = ["--stall-in", str(stall_in), "--stall-out", str(stall_out), "--seed", str(seed)]
+    arguments += ["--quiet", str(quiet_cycles)]
+    if max_cycles is not None:
+        arguments += ["--limit", str(max_cycles)]
+    return [*arguments, "+verilator+rand+reset+2", f"+verilator+seed+{seed & 0x7FFFFFFF or 1}"]
+
+
+def _watch(argv: list[str], cwd: Path, tell: Callable[[int], None]) -> tuple[int, str]:
+    """Run the simulation, pass on its progress lines, return its exit code and what it complained of."""
+    with tempfile.TemporaryFile("w+") as errors:
+        try:
+            process = subprocess.Popen(argv, cwd=cwd, stdout=subprocess.PIPE, stderr=errors, text=True)
+        except OSError as error:
+            raise ToolError(f"the simulation {argv[0]} does not run: {error}", "build it again") from error
+        said = []
+        try:
+            with process:
+                for line in process.stdout:
+                    if line.startswith("frame "):
+                        tell(int(line.split()[1]))
+                    else:
+                        said.append(line)
+        except BaseException:
+            process.kill()
+            raise
+        errors.seek(0)
+        return process.returncode, errors.read() + "".join(said)
+
+
+def _failure(code: int, text: str, accelerator: Accelerator) -> FlowError:
+    first, *rest = text.strip().splitlines() or ["no message"]
+    if code == _DEADLOCK:
+        states = [line.split() for line in rest if len(line.split()) == 2]
+        stuck = [net for state, net in states if state == "stuck"]
+        starved = [net for state, net in states if state == "starved"]
+        makers = {stream.net: stream.layer for stream in accelerator.streams}
+        where = ", ".join(f"{net} (from {makers[net]})" for net in stuck) or "none"
+        return SimulationError(
+            f"the core of {accelerator.manifest['name']} hangs: {first}; stuck (valid, not ready): {where}; "
+            f"starved (ready, not valid): {', '.join(starved) or 'none'}",
+            "the module that reads the last stuck stream is at fault",
+            stuck,
+        )
+    if code == _PROTOCOL:
+        return SimulationError(f"the core of {accelerator.manifest['name']}: {first}")
+    return ToolError(f"the simulation ended with exit code {code}: {text.strip() or 'no message'}")
+
+
+def _merge(results: Sequence[SimResult]) -> SimResult:
+    first = results[0]
+    if len(results) == 1:
+        return first
+    links = tuple(
+        LinkStats(
+            group[0].stream,
+            *(sum(getattr(link, name) for link in group) for name in ("transfers", "stalled", "starved")),
+        )
+        for group in zip(*(result.links for result in results), strict=True)
+    )
+    streams = None
+    if first.streams is not None:
+        streams = {net: np.concatenate([r.streams[net] for r in results]) for net in first.streams}
+    return replace(
+        first,
+        logits=np.concatenate([result.logits for result in results]),
+        links=links,
+        cycles=sum(result.cycles for result in results),
+        seconds=max(result.seconds for result in results),
+        streams=streams,
+    )
