@@ -167,6 +167,20 @@ def _counters(*limits: int) -> Resources:
     return Resources(lut=2 * bits, ff=bits)
 
 
+def window_memory(layer: SlidingWindow, graph: DataflowGraph, simd: int) -> tuple[int, int]:
+    """Return depth in words and width in bits of the memory of a sliding window's ``fs_swg``."""
+    tensor = graph.tensors[layer.input]
+    height, width, channels = tensor.shape
+    if layer.kernel == (height, width) and not any(layer.pad):
+        return 2 * tensor.size // simd, simd * tensor.dtype.bits
+    if layer.kernel == layer.stride == (1, 1):
+        return 2 * channels // simd, simd * tensor.dtype.bits
+    rows = graph.tensors[layer.output].shape[0]
+    to_next_frame = height - (rows - 1) * layer.stride[0]
+    slots = layer.kernel[0] + max(layer.stride[0], to_next_frame)
+    return slots * width * channels // simd, simd * tensor.dtype.bits
+
+
 @singledispatch
 def layer_resources(
     layer: Layer, graph: DataflowGraph, folding: Mapping[str, LayerFolding], tech: Technology = ECP5
@@ -181,8 +195,7 @@ def _(
 ) -> Resources:
     simd = folding[layer.name].SIMD
     (height, width, channels), bits = graph.tensors[layer.input].shape, graph.tensors[layer.input].dtype.bits
-    rows = min(layer.kernel[0] + layer.stride[0], height)
-    memory = _memory(rows * width * channels // simd, simd * bits, tech)
+    memory = _memory(*window_memory(layer, graph, simd), tech)
     control = _counters(height, width, channels // simd, *layer.kernel, height * width)
     return memory + control + Resources(lut=80 + 2 * simd * bits, ff=20 + 3 * simd * bits)
 

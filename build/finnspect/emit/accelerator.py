@@ -187,10 +187,10 @@ def build_network(graph: DataflowGraph, folding: Folding, options: EmitOptions) 
 
 def _check_options(graph: DataflowGraph, options: EmitOptions) -> None:
     for name, depth in options.fifo_depths.items():
-        if name not in graph.tensors or depth < 1:
+        if name not in graph.tensors or depth < 2:
             raise ConfigError(
                 f"a FIFO of {depth} beats is asked for on tensor {name!r}",
-                f"a depth of at least 1; tensors of {graph.name}: {', '.join(graph.tensors)}",
+                f"a depth of at least 2; tensors of {graph.name}: {', '.join(graph.tensors)}",
             )
     matvecs = [layer.name for layer in graph if isinstance(layer, MatVec)]
     for name, style in options.mul_styles.items():

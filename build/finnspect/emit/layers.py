@@ -38,7 +38,6 @@ def _(layer: SlidingWindow, network: Network) -> None:
         )
     source = network.take(layer.name, layer.input, simd)
     sink = network.put(layer.name, layer.output, simd, repeat)
-    rows = min(layer.kernel[0] + layer.stride[0], height)
     top, left, bottom, right = layer.pad
     params = {
         "H": height,
@@ -55,7 +54,7 @@ def _(layer: SlidingWindow, network: Network) -> None:
         "SIMD": simd,
         "BITS": tensor.dtype.bits,
         "REPEAT": repeat,
-        "RAM_STYLE": analysis.memory_style(rows * width * channels // simd, source.width),
+        "RAM_STYLE": analysis.memory_style(*analysis.window_memory(layer, graph, simd)),
     }
     network.add("fs_swg", layer.name, params, source, sink, layer.name)
 

@@ -181,7 +181,8 @@ class Network:
     def _stream(self, tensor: str, elements: int, repeat: int, layer: str, role: str, net: str) -> Stream:
         about = self.graph.tensors[tensor]
         assert about.shape[2] % elements == 0, (tensor, elements)
-        while net in {each.net for each in self.streams}:  # two names that differ in punctuation only
+        taken = {"s_axis", "m_axis", *(each.net for each in self.streams)}
+        while net in taken:  # two names can differ in punctuation only
             net += "_"
         beats = about.size // elements * repeat
         stream = Stream(net, tensor, about.dtype, elements, beats, repeat, layer, role)
