@@ -1,4 +1,4 @@
-"""fs_skid and the bench infrastructure it is the simplest user of."""
+"""fs_skid: a register slice passes every beat, one a cycle."""
 
 from __future__ import annotations
 
@@ -6,23 +6,16 @@ import numpy as np
 import pytest
 from finnspect.sim.bench import Bench, Stream, run_benches
 
-
-def random_beats(width: int, count: int, seed: int) -> list[int]:
-    rng = np.random.default_rng(seed)
-    return [int.from_bytes(rng.bytes((width + 7) // 8), "little") % (1 << width) for _ in range(count)]
-
-
-def through(name: str, module: str, params: dict, width: int, count: int) -> Bench:
-    beats = random_beats(width, count, seed=width)
-    return Bench(name, module, params, {"s_axis": Stream(width, beats)}, {"m_axis": Stream(width, beats)})
-
-
 WIDTHS = (1, 2, 7, 8, 31, 32, 33, 64, 65, 200)
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    benches = [through(f"skid{w}", "fs_skid", {"WIDTH": w}, w, 300) for w in WIDTHS]
+def results(tmp_path_factory, random_beats):
+    benches = []
+    for width in WIDTHS:
+        beats = Stream(width, random_beats(width, 300, width))
+        params = {"WIDTH": width}
+        benches.append(Bench(f"skid{width}", "fs_skid", params, {"s_axis": beats}, {"m_axis": beats}))
     return run_benches(benches, tmp_path_factory.mktemp("skid"))
 
 
