@@ -7,7 +7,7 @@
 A new data set is one file with one function under :func:`register_dataset`, imported here.
 """
 
-from quant_models.datasets import synthetic  # noqa: F401  (registers it)
+from quant_models.datasets import image_folder, neu, synthetic  # noqa: F401  (registers them)
 from quant_models.datasets.load import load_dataset
 from quant_models.datasets.records import Catalog, DefectDataset, Sample
 from quant_models.datasets.registry import DatasetInfo, get_dataset, list_datasets, register_dataset

@@ -6,8 +6,8 @@ taken, and only under that folder: absolute names, ``..`` and links are refused.
 
 from __future__ import annotations
 
-import hashlib
 import lzma
+import re
 import shutil
 import tarfile
 import tempfile
@@ -20,68 +20,26 @@ from typing import IO
 
 from finnspect.errors import DataError
 
+from quant_models.datasets.files import FileTree, is_junk
+
 #: Endings of archives that can be read.
 ARCHIVE_SUFFIXES = (".tar.xz", ".tar.gz", ".tgz", ".tar.bz2", ".tar", ".zip")
-# What desktops leave behind; never data.
-_JUNK_NAMES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX"})
 _BROKEN = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, NotImplementedError)
 
 
-def is_junk(name: str) -> bool:
-    """Whether a file or folder name is what a desktop system leaves behind."""
-    return name in _JUNK_NAMES or name.startswith("._")
-
-
-def list_files(folder: Path) -> list[Path]:
-    """Return every file below ``folder`` but desktop leftovers, sorted by its POSIX name.
-
-    Raises
-    ------
-    DataError
-        A folder cannot be read.
-    """
-    try:
-        found = [
-            path
-            for path in folder.rglob("*")
-            if path.is_file() and not any(is_junk(part) for part in path.relative_to(folder).parts)
-        ]
-    except OSError as error:
-        raise DataError(
-            f"{error.filename or folder} cannot be read: {error.strerror}", "check its permissions"
-        ) from error
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
-
-
-def fingerprint(path: Path) -> str:
-    """Return a hash of the content: of an archive's bytes, or of every file's name and bytes in a folder.
-
-    Raises
-    ------
-    DataError
-        A file cannot be read.
-    """
-    try:
-        if path.is_file():
-            return _hash_file(path)
-        whole = hashlib.sha256()
-        for file in list_files(path):
-            whole.update(f"{file.relative_to(path).as_posix()}\0{_hash_file(file)}\n".encode())
-        return whole.hexdigest()
-    except OSError as error:
-        raise DataError(
-            f"{error.filename or path} cannot be read: {error.strerror}", "check its permissions"
-        ) from error
-
-
-def _hash_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 @contextmanager
-def opened(path: Path) -> Iterator[Path]:
-    """Give the folder that holds the files of ``path``, which is a folder or an archive.
+def opened(path: Path, scratch: Path | None = None, skip: str = "") -> Iterator[FileTree]:
+    """Give the files of ``path``, which is a folder or an archive.
+
+    Parameters
+    ----------
+    path
+        Folder or archive.
+    scratch
+        Folder for the temporary folder; None for the system's.
+    skip
+        Regular expression; members whose name it matches somewhere are not unpacked. For what the
+        loader never reads: making a file costs more than unpacking it.
 
     Raises
     ------
@@ -89,27 +47,37 @@ def opened(path: Path) -> Iterator[Path]:
         ``path`` is no archive, is damaged, or holds something that must not be unpacked.
     """
     if path.is_dir():
-        yield path
+        yield FileTree(path, path)
         return
-    with tempfile.TemporaryDirectory(prefix="finnspect-data-") as folder:
-        _unpack(path, Path(folder))
-        yield Path(folder)
+    try:
+        if scratch is not None:
+            scratch.mkdir(parents=True, exist_ok=True)
+        temporary = tempfile.TemporaryDirectory(prefix="unpack-", dir=scratch)
+    except OSError as error:
+        raise DataError(
+            f"cannot write to {scratch or tempfile.gettempdir()}: {error.strerror}",
+            "point the output to a folder that can be written",
+        ) from error
+    with temporary as folder:
+        _unpack(path, Path(folder), re.compile(skip) if skip else None)
+        yield FileTree(Path(folder), path)
 
 
-def _unpack(path: Path, folder: Path) -> None:
+def _unpack(path: Path, folder: Path, skip: re.Pattern[str] | None) -> None:
     try:
         if zipfile.is_zipfile(path):
-            _unpack_zip(path, folder)
-        elif _is_tar_name(path) or tarfile.is_tarfile(path):
-            _unpack_tar(path, folder)
+            _unpack_zip(path, folder, skip)
+        elif _is_tar(path):
+            _unpack_tar(path, folder, skip)
         else:
             raise DataError(
-                f"{path} is neither a folder nor an archive",
-                f"give a folder or an archive ({', '.join(ARCHIVE_SUFFIXES)})",
+                f"{path} is neither a folder nor an archive that can be read",
+                f"give a folder or an archive ({', '.join(ARCHIVE_SUFFIXES)}); "
+                "if it is meant to be one, fetch it again",
             )
     except _BROKEN as error:
         raise DataError(
-            f"{path} is damaged or no archive: {error or type(error).__name__}",
+            f"{path} is damaged: {error or type(error).__name__}",
             "fetch the archive again and compare its size with the source",
         ) from error
     except OSError as error:
@@ -121,35 +89,48 @@ def _unpack(path: Path, folder: Path) -> None:
         raise DataError(f"{path} cannot be unpacked: {error}", "use an archive without a password") from error
 
 
-def _is_tar_name(path: Path) -> bool:
-    return path.name.lower().endswith(tuple(suffix for suffix in ARCHIVE_SUFFIXES if suffix != ".zip"))
+def _is_tar(path: Path) -> bool:
+    try:
+        return tarfile.is_tarfile(path)
+    except _BROKEN as error:  # a compressed file whose first block is damaged
+        raise DataError(
+            f"{path} is damaged: {error or type(error).__name__}",
+            "fetch the archive again and compare its size with the source",
+        ) from error
 
 
 def _target(path: Path, folder: Path, name: str) -> Path | None:
-    """Return where a member goes, None for desktop leftovers."""
+    """Return where a member goes, None for the root and desktop leftovers."""
     parts = PurePosixPath(name.replace("\\", "/")).parts
-    if not parts or any(is_junk(part) for part in parts):
-        return None
-    if ".." in parts or parts[0] == "/" or ":" in parts[0]:
+    if ".." in parts or (parts and (parts[0] == "/" or ":" in parts[0])):
         raise DataError(
             f"{path}: the member {name!r} points outside the archive", "do not use this archive: it is unsafe"
         )
+    if not parts or any(is_junk(part) for part in parts):
+        return None
     return folder.joinpath(*parts)
 
 
 def _store(path: Path, target: Path, name: str, stream: IO[bytes]) -> None:
-    if target.exists():
-        raise DataError(f"{path}: the member {name!r} is there twice", "pack the archive again without it")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("xb") as out:
-        shutil.copyfileobj(stream, out, 1 << 20)
+    if not target.parent.is_dir():
+        target.parent.mkdir(parents=True)
+    try:
+        with target.open("xb") as out:
+            shutil.copyfileobj(stream, out, 1 << 18)
+    except FileExistsError as error:
+        raise DataError(
+            f"{path}: the member {name!r} is there twice", "pack the archive again without it"
+        ) from error
 
 
-def _unpack_tar(path: Path, folder: Path) -> None:
+def _unpack_tar(path: Path, folder: Path, skip: re.Pattern[str] | None) -> None:
     with tarfile.open(path) as tar:
         for member in tar:
             target = _target(path, folder, member.name)
-            if target is None or member.isdir():
+            if target is None or (skip and skip.search(member.name)):
+                continue
+            if member.isdir():
+                target.mkdir(parents=True, exist_ok=True)
                 continue
             if not member.isreg():
                 raise DataError(
@@ -161,11 +142,14 @@ def _unpack_tar(path: Path, folder: Path) -> None:
             _store(path, target, member.name, stream)
 
 
-def _unpack_zip(path: Path, folder: Path) -> None:
+def _unpack_zip(path: Path, folder: Path, skip: re.Pattern[str] | None) -> None:
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             target = _target(path, folder, member.filename)
-            if target is None or member.is_dir():
+            if target is None or (skip and skip.search(member.filename)):
+                continue
+            if member.is_dir():
+                target.mkdir(parents=True, exist_ok=True)
                 continue
             with archive.open(member) as stream:
                 _store(path, target, member.filename, stream)

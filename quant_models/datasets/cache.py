@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -55,19 +54,17 @@ def write(cache_dir: Path, name: str, key: str, arrays: dict[str, Any]) -> None:
     path = _path(cache_dir, name, key)
     texts = {"key": key} | {field: list(arrays[field]) for field in _TEXTS}
     encoded = np.frombuffer(json.dumps(texts).encode(), dtype=np.uint8)
-    part: str | None = None
+    part = path.with_name(f".{path.stem}-{os.getpid()}.part")
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".part", dir=cache_dir)
-        with os.fdopen(handle, "wb") as file:
+        with part.open("wb") as file:
             np.savez(file, images=arrays["images"], labels=arrays["labels"], texts=encoded)
-        Path(part).replace(path)
-        part = None
+        part.replace(path)
     except OSError as error:
         raise DataError(
             f"cannot keep the decoded data set in {cache_dir}: {error.strerror or error}",
             "free some space or point the output to a folder that can be written",
         ) from error
     finally:
-        if part is not None:
-            Path(part).unlink(missing_ok=True)
+        if part.parent.is_dir():
+            part.unlink(missing_ok=True)

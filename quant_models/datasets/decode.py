@@ -24,11 +24,6 @@ import numpy as np
 from finnspect.errors import DataError
 from PIL import Image
 
-#: File-name endings that are taken for images, lower case.
-IMAGE_SUFFIXES = frozenset(
-    {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
-)
-
 
 def decode_image(data: bytes, name: str) -> np.ndarray:
     """Decode one image file.

@@ -49,12 +49,12 @@ def scratch(rng: np.random.Generator, fray: np.ndarray, grain: float, contrast: 
         cy, cx = _centre(rng, 28)
         turn = angle + rng.normal(0, 0.12)
         half, bend = rng.uniform(24, 55), rng.uniform(-0.003, 0.003)
-        width = rng.uniform(0.9, 1.6)
+        width = rng.uniform(1.1, 1.8)
         along = (_X - cx) * np.cos(turn) + (_Y - cy) * np.sin(turn)
         across = (_Y - cy) * np.cos(turn) - (_X - cx) * np.sin(turn) - bend * along**2
         groove = np.exp(-((across / width) ** 2)) - 0.45 * np.exp(-(((across - 2.4 * width) / width) ** 2))
         out += _sign(rng, 0.4) * groove * _rise(half - np.abs(along), 0.3 * half)
-    return 1.5 * contrast * out
+    return 2.0 * contrast * out
 
 
 def _walk(
@@ -84,8 +84,8 @@ def crack(rng: np.random.Generator, fray: np.ndarray, grain: float, contrast: fl
         inside = (y >= 0) & (y <= SIZE - 1) & (x >= 0) & (x <= SIZE - 1)
         rows, cols = (np.floor(v[inside] + 0.5).astype(np.int64) for v in (y, x))
         canvas[rows, cols] = 1
-    line = ndimage.gaussian_filter(canvas, rng.uniform(0.6, 1.0), mode="constant")
-    return -2.1 * contrast * np.minimum(line / 0.42, 1)
+    line = ndimage.gaussian_filter(canvas, rng.uniform(0.7, 1.1), mode="constant")
+    return -2.6 * contrast * np.minimum(line / 0.36, 1)
 
 
 def pitting(rng: np.random.Generator, fray: np.ndarray, grain: float, contrast: float) -> np.ndarray:
@@ -95,7 +95,7 @@ def pitting(rng: np.random.Generator, fray: np.ndarray, grain: float, contrast: 
     cy, cx = _centre(rng, 30)
     y = np.clip(cy + rng.normal(0, spread, count), 3, SIZE - 4)
     x = np.clip(cx + rng.normal(0, spread, count), 3, SIZE - 4)
-    radius = rng.uniform(1.5, 2.9, count)
+    radius = rng.uniform(1.9, 3.3, count)
     depth = rng.uniform(0.7, 1.2, count)
     dy, dx = (_AXIS - y[:, None]) / radius[:, None], (_AXIS - x[:, None]) / radius[:, None]
     gy, gx = np.exp(-(dy**2) / 1.2), np.exp(-(dx**2) / 1.2)
@@ -104,7 +104,7 @@ def pitting(rng: np.random.Generator, fray: np.ndarray, grain: float, contrast: 
     rim = np.sin(light) * (gy * dy * depth[:, None]).T @ gx + np.cos(light) * (gy * depth[:, None]).T @ (
         gx * dx
     )
-    return contrast * (-2.0 * np.minimum(hole, 1.2) + 0.9 * np.clip(rim, -1, 1))
+    return contrast * (-2.4 * np.minimum(hole, 1.2) + 0.9 * np.clip(rim, -1, 1))
 
 
 def _ellipse(rng: np.random.Generator, centre: tuple[float, float], half: tuple[float, float], angle: float):
@@ -122,7 +122,7 @@ def inclusion(rng: np.random.Generator, fray: np.ndarray, grain: float, contrast
         half = (rng.uniform(6.5, 13), rng.uniform(4, 6.5))
         radius = _ellipse(rng, _centre(rng, 16), half, grain + rng.normal(0, 0.35))
         out = np.maximum(out, _rise(1 - radius - 0.22 * fray, 0.14))
-    return sign * 1.9 * contrast * out * (1 + 0.15 * fray)
+    return sign * 2.2 * contrast * out * (1 + 0.15 * fray)
 
 
 def stain(rng: np.random.Generator, fray: np.ndarray, grain: float, contrast: float) -> np.ndarray:
@@ -131,7 +131,7 @@ def stain(rng: np.random.Generator, fray: np.ndarray, grain: float, contrast: fl
     radius = _ellipse(rng, _centre(rng, 28), half, rng.uniform(0, np.pi)) + 0.13 * fray
     patch = _rise(1 - radius, 0.16)
     rim = np.exp(-(((radius - 0.95) / 0.10) ** 2))
-    return _sign(rng, 0.6) * contrast * (0.95 * patch + 0.5 * rim)
+    return _sign(rng, 0.6) * contrast * (1.1 * patch + 0.5 * rim)
 
 
 def dent(rng: np.random.Generator, fray: np.ndarray, grain: float, contrast: float) -> np.ndarray:
@@ -142,7 +142,7 @@ def dent(rng: np.random.Generator, fray: np.ndarray, grain: float, contrast: flo
     light = rng.uniform(0, 2 * np.pi)
     dy, dx = (_Y - cy) / (size * stretch), (_X - cx) * stretch / size
     slope = np.sin(light) * dy + np.cos(light) * dx
-    return 3.0 * contrast * slope * np.exp(-(dy**2 + dx**2) / 1.6)
+    return 3.6 * contrast * slope * np.exp(-(dy**2 + dx**2) / 1.6)
 
 
 #: Class name -> drawer; the position is the label.

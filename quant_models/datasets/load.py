@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import nullcontext
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,16 @@ from finnspect.package import Preprocessing
 from finnspect_driver.preprocess import channels, preprocess
 
 from quant_models.datasets import cache
-from quant_models.datasets.archive import fingerprint, opened
+from quant_models.datasets.archive import opened
 from quant_models.datasets.decode import decode_image
+from quant_models.datasets.files import FileTree, fingerprint, unreadable
 from quant_models.datasets.records import Catalog, DefectDataset, Sample
 from quant_models.datasets.registry import Entry, get_dataset
 
 log = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
-_WORKERS = 4  # decoding releases the interpreter lock; more threads than this gain nothing
+_MAX_WORKERS = 4  # decoding and hashing release the interpreter lock; more threads gain nothing
 _REPORT_EVERY = 500  # images between two lines of progress
 
 
@@ -71,24 +73,25 @@ def load_dataset(
         The data are missing, have another layout, or hold a file that cannot be read.
     """
     progress = progress or _silent
+    scratch = None if cache_dir is None else Path(cache_dir)
     entry = get_dataset(name)
     options = _check_options(entry, options)
     root = _check_path(entry, path)
     content = "" if root is None else fingerprint(root)
     key = _key(entry, content, options, preprocessing)
-    if cache_dir is not None:
-        kept = cache.read(Path(cache_dir), name, key)
+    if scratch is not None:
+        kept = cache.read(scratch, name, key)
         if kept is not None:
             progress(f"{name}: {len(kept['labels'])} images from the cache")
             return DefectDataset(name=name, preprocessing=preprocessing, **kept)
     progress(f"{name}: reading {root}" if root else f"{name}: drawing")
-    with _unpacked(root) as folder:
-        catalog = entry.open(folder, **options)
+    with nullcontext() if root is None else opened(root, scratch, entry.skip) as tree:
+        catalog = entry.open(tree, **options)
         check_catalog(entry, catalog, root)
-        arrays = _decode_all(folder, catalog, preprocessing, progress, name)
+        arrays = _decode_all(tree, catalog, preprocessing, progress, name)
     _check_labels_agree(arrays, root)
-    if cache_dir is not None:
-        cache.write(Path(cache_dir), name, key, arrays)
+    if scratch is not None:
+        cache.write(scratch, name, key, arrays)
     return DefectDataset(name=name, preprocessing=preprocessing, **arrays)
 
 
@@ -132,15 +135,6 @@ def _key(entry: Entry, content: str, options: dict[str, Any], preprocessing: Pre
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
-@contextmanager
-def _unpacked(root: Path | None) -> Iterator[Path | None]:
-    if root is None:
-        yield None
-    else:
-        with opened(root) as folder:
-            yield folder
-
-
 def check_catalog(entry: Entry, catalog: Catalog, root: Path | None) -> None:
     """Check what a loader returned: at least two classes, and images in each.
 
@@ -180,39 +174,35 @@ def _pixel_digest(image: np.ndarray) -> str:
     return hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).data).hexdigest()
 
 
-def _read(folder: Path, sample: Sample) -> tuple[np.ndarray, str | None]:
-    """Return the picture and the SHA-256 of its file."""
+def _read(tree: FileTree | None, sample: Sample) -> tuple[np.ndarray, str, str]:
+    """Return a picture, the SHA-256 of its file and the SHA-256 of its pixels."""
     if sample.pixels is not None:
-        return sample.pixels, None
+        digest = _pixel_digest(sample.pixels)
+        return sample.pixels, digest, digest
+    assert tree is not None, "a sample has pixels or a file"
     try:
-        data = (folder / sample.source).read_bytes()
+        data = (tree.folder / sample.source).read_bytes()
     except OSError as error:
-        raise DataError(
-            f"{sample.source} cannot be read: {error.strerror}", "check that the file is there and readable"
-        ) from error
-    return decode_image(data, sample.source), hashlib.sha256(data).hexdigest()
+        raise unreadable(error, tree.origin) from error
+    picture = decode_image(data, f"{tree.origin}: {sample.source}")
+    return picture, hashlib.sha256(data).hexdigest(), _pixel_digest(picture)
 
 
-def _load_source(
-    folder: Path, samples: Sequence[Sample], params: dict[str, Any]
-) -> list[tuple[np.ndarray, str, str]]:
-    """Decode one file once and make each of its samples."""
-    picture, file_digest = _read(folder, samples[0])
-    made = []
+def _parts(picture: np.ndarray, samples: Sequence[Sample], tree: FileTree | None) -> Iterator[np.ndarray]:
+    """Cut each sample out of the picture that they share."""
+    height, width = picture.shape[:2]
     for sample in samples:
-        part = picture
-        if sample.box is not None:
-            left, top, right, bottom = sample.box
-            height, width = picture.shape[:2]
-            if not (0 <= left < right <= width and 0 <= top < bottom <= height):
-                raise DataError(
-                    f"{sample.source}: box {sample.box} lies outside the picture of {width}x{height} pixels",
-                    "check the annotation",
-                )
-            part = picture[top:bottom, left:right]
-        pixel_digest = _pixel_digest(part)
-        made.append((preprocess(part, params), file_digest or pixel_digest, pixel_digest))
-    return made
+        if sample.box is None:
+            yield picture
+            continue
+        left, top, right, bottom = sample.box
+        if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+            raise DataError(
+                f"{tree.origin if tree else 'drawn'}: {sample.source}: the box {sample.box} lies outside "
+                f"the picture of {width}x{height} pixels",
+                "check the annotation",
+            )
+        yield picture[top:bottom, left:right]
 
 
 def _in_order(pool: ThreadPoolExecutor, function: Callable, jobs: Iterable, ahead: int) -> Iterator:
@@ -229,7 +219,7 @@ def _in_order(pool: ThreadPoolExecutor, function: Callable, jobs: Iterable, ahea
 
 
 def _decode_all(
-    folder: Path | None, catalog: Catalog, preprocessing: Preprocessing, progress: Progress, name: str
+    tree: FileTree | None, catalog: Catalog, preprocessing: Preprocessing, progress: Progress, name: str
 ) -> dict[str, Any]:
     """Return the fields of :class:`DefectDataset` except name and preprocessing."""
     params = preprocessing.model_dump()
@@ -239,13 +229,16 @@ def _decode_all(
     )
     files: list[str] = []
     pixels: list[str] = []
-    by_source = (list(group) for _, group in groupby(samples, key=lambda sample: sample.source))
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        for made in _in_order(pool, lambda job: _load_source(folder, job, params), by_source, 64):
-            for image, file_digest, pixel_digest in made:
-                images[len(files)] = image
+    by_source = [list(group) for _, group in groupby(samples, key=lambda sample: sample.source)]
+    workers = min(_MAX_WORKERS, len(os.sched_getaffinity(0)))
+    with ThreadPoolExecutor(workers) as pool:
+        pictures = _in_order(pool, lambda group: _read(tree, group[0]), by_source, 8 * workers)
+        for group, (picture, file_digest, pixel_digest) in zip(by_source, pictures, strict=True):
+            for part in _parts(picture, group, tree):
+                # In this thread: many small matrix products in several would wait for each other.
+                images[len(files)] = preprocess(part, params)
+                pixels.append(pixel_digest if part is picture else _pixel_digest(part))
                 files.append(file_digest)
-                pixels.append(pixel_digest)
                 if len(files) % _REPORT_EVERY == 0:
                     progress(f"{name}: {len(files)} of {len(samples)} images")
     return {

@@ -55,6 +55,7 @@ class Entry:
 
     info: DatasetInfo
     version: int
+    skip: str
     open: Callable[..., Catalog]
 
 
@@ -62,11 +63,11 @@ _REGISTRY: dict[str, Entry] = {}
 
 
 def register_dataset(
-    info: DatasetInfo, *, version: int
+    info: DatasetInfo, *, version: int, skip: str = ""
 ) -> Callable[[Callable[..., Catalog]], Callable[..., Catalog]]:
     """Register a loader under ``info.name``.
 
-    The decorated function takes the root folder of the set (None where ``info.needs_path`` is false)
+    The decorated function takes the set's :class:`FileTree` (None where ``info.needs_path`` is false)
     and the options as keywords, and returns a :class:`Catalog`. It reads file names and labels; the
     images are decoded later, in parallel. It raises ``DataError`` where the layout is not as expected.
 
@@ -76,11 +77,13 @@ def register_dataset(
         Description of the set.
     version
         Part of the cache key; raise it when the loader's result changes.
+    skip
+        Regular expression of names in an archive that the loader never reads.
     """
 
     def add(function: Callable[..., Catalog]) -> Callable[..., Catalog]:
         assert info.name not in _REGISTRY, f"data set {info.name!r} is registered twice"
-        _REGISTRY[info.name] = Entry(info, version, function)
+        _REGISTRY[info.name] = Entry(info, version, skip, function)
         return function
 
     return add

@@ -8,7 +8,6 @@ defect's position carries no information, so a linear classifier on raw pixels d
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 from finnspect.errors import ConfigError
@@ -40,12 +39,12 @@ def generate_batch(seed: int, batch: int) -> np.ndarray:
     rng = np.random.default_rng([seed, batch])
     fields, _, angles = textures(rng, _BATCH)
     fray = soft_fields(rng, _BATCH, 5.0)
-    roughness = rng.uniform(0.025, 0.075, _BATCH)
+    roughness = rng.uniform(0.02, 0.065, _BATCH)
     images = rng.uniform(0.38, 0.62, _BATCH)[:, None, None] + roughness[:, None, None] * fields
     images += illumination(rng, _BATCH)
     drawers = list(DEFECTS.values())
     for i in range(_BATCH):
-        contrast = 0.06 * rng.uniform(0.8, 1.5) + 0.6 * roughness[i]
+        contrast = 0.065 * rng.uniform(0.8, 1.5) + 0.6 * roughness[i]
         images[i] += drawers[i % len(drawers)](rng, fray[i], float(angles[i]), contrast)
         _specks(rng, images[i])
     images += rng.uniform(0.006, 0.022, _BATCH)[:, None, None] * rng.standard_normal(images.shape)
@@ -85,9 +84,9 @@ def generate(images: int, seed: int, workers: int = 2) -> np.ndarray:
         layout="none: the images are drawn",
         options={"images": 4200, "seed": 0},
     ),
-    version=1,
+    version=2,
 )
-def open_synthetic(root: Path | None, images: int, seed: int) -> Catalog:
+def open_synthetic(tree: None, images: int, seed: int) -> Catalog:
     """Draw the set."""
     if not isinstance(images, int) or images < 3 * len(CLASS_NAMES):
         raise ConfigError(

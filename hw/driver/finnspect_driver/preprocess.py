@@ -18,7 +18,6 @@ This module imports numpy and nothing else and keeps to Python 3.8, because it a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from math import gcd
 from typing import Any
 
@@ -28,9 +27,6 @@ import numpy as np
 GREY_WEIGHTS = (19595, 38470, 7471)
 _GREY_SHIFT = 16
 _COLORS = ("grey", "rgb")
-#: Integers of at most this magnitude are exact in float32 and float64.
-_EXACT_F32 = 1 << 24
-_EXACT_F64 = 1 << 53
 
 
 def channels(params: Mapping[str, Any]) -> int:
@@ -57,44 +53,41 @@ def to_grey(image: np.ndarray) -> np.ndarray:
     return (total >> np.uint32(_GREY_SHIFT)).astype(np.uint8)
 
 
-@lru_cache(maxsize=256)
-def overlap_matrix(size_in: int, size_out: int) -> np.ndarray:
-    """Return how much of each input pixel lies under each output pixel, along one axis.
+def area_sums(values: np.ndarray, size_out: int) -> np.ndarray:
+    """Return the integral of ``values`` under each output pixel, along the first axis.
+
+    The running sum at the fractional place i H/h is exact in units of 1/h: h times the sum of the whole
+    pixels before it, plus the covered part of the pixel in which it lies. The integral under an
+    output pixel is the difference between its two ends.
 
     Parameters
     ----------
-    size_in, size_out
-        Pixels along the axis before and after.
+    values
+        int64, shape (H, ...).
+    size_out
+        Number of output pixels h.
 
     Returns
     -------
     numpy.ndarray
-        int64, shape (size_out, size_in), read-only. Every row sums to
-        ``size_in / gcd(size_in, size_out)``, every column to ``size_out / gcd``.
+        int64, shape (h, ...): in units of gcd(H, h) / h of a pixel, so that a constant c gives
+        c H / gcd(H, h).
     """
+    size_in = values.shape[0]
     step = gcd(size_in, size_out)
     a, b = size_in // step, size_out // step  # an output pixel is a units long, an input pixel b units
-    start_out = np.arange(size_out, dtype=np.int64)[:, None] * a
-    start_in = np.arange(size_in, dtype=np.int64)[None, :] * b
-    matrix = np.minimum(start_out + a, start_in + b) - np.maximum(start_out, start_in)
-    matrix = np.maximum(matrix, 0)
-    matrix.setflags(write=False)
-    return matrix
-
-
-@lru_cache(maxsize=256)
-def _overlap_as(size_in: int, size_out: int, dtype: str) -> np.ndarray:
-    matrix = overlap_matrix(size_in, size_out).astype(dtype)
-    matrix.setflags(write=False)
-    return matrix
+    whole, part = np.divmod(np.arange(size_out + 1, dtype=np.int64) * a, b)
+    sums = np.zeros((size_in + 1, *values.shape[1:]), dtype=np.int64)
+    np.cumsum(values, axis=0, out=sums[1:])
+    ends = b * sums[whole]
+    if b > 1:
+        part = part.reshape((-1,) + (1,) * (values.ndim - 1))
+        ends += part * values[np.minimum(whole, size_in - 1)]  # at the far end part is 0
+    return ends[1:] - ends[:-1]
 
 
 def area_resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize by exact area averaging, rounding half up.
-
-    The two matrix products run on floating-point hardware, but only where the largest possible sum
-    is below 2^24 (float32) or 2^53 (float64): every partial sum is then an exactly held integer,
-    in whatever order it is formed.
+    """Resize by exact area averaging in integers, rounding half up.
 
     Parameters
     ----------
@@ -118,16 +111,11 @@ def area_resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
         raise ValueError(f"cannot resize {rows}x{cols} pixels to {height}x{width}: sizes start at 1")
     if (rows, cols) == (height, width):
         return image.copy()
+    down = area_sums(image.astype(np.int64), height)
+    total = area_sums(np.swapaxes(down, 0, 1), width)
     area = (rows // gcd(rows, height)) * (cols // gcd(cols, width))
-    bound = 255 * area
-    if bound >= _EXACT_F64:
-        raise ValueError(f"an image of {rows}x{cols} pixels is too large to resize exactly")
-    dtype = "float32" if bound < _EXACT_F32 else "float64"
-    planes = image.reshape(rows, cols, -1).transpose(2, 0, 1).astype(dtype)
-    down = np.matmul(_overlap_as(rows, height, dtype), planes)
-    total = np.matmul(down, _overlap_as(cols, width, dtype).T).astype(np.int64)
-    mean = ((2 * total + area) // (2 * area)).astype(np.uint8)
-    return np.ascontiguousarray(mean.transpose(1, 2, 0)).reshape((height, width, *image.shape[2:]))
+    mean = (2 * total + area) // (2 * area)
+    return np.ascontiguousarray(np.swapaxes(mean, 0, 1).astype(np.uint8))
 
 
 def preprocess(image: np.ndarray, params: Mapping[str, Any]) -> np.ndarray:
