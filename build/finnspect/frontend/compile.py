@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -246,7 +245,7 @@ def _save(model: ModelWrapper, work_dir: Path) -> Path:
     path = work_dir / FINN_MODEL_FILE
     partial = path.with_suffix(".onnx.partial")
     partial.write_bytes(model.model.SerializeToString(deterministic=True))
-    os.replace(partial, path)
+    partial.replace(path)
     return path
 
 
