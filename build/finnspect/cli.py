@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import warnings
 from typing import Annotated, NoReturn
 
 import typer
@@ -44,6 +45,8 @@ def _root(
 ) -> None:
     """From a folder of surface images to a bit-exact FPGA accelerator."""
     del version
+    if not debug:
+        warnings.simplefilter("ignore")  # libraries' notes to their authors
     logging.basicConfig(
         level=logging.INFO if debug else logging.ERROR, format="%(name)s: %(message)s", stream=sys.stderr
     )

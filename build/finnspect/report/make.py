@@ -1,0 +1,194 @@
+"""Put a report together from what the stages of a build wrote."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from finnspect import __version__
+from finnspect.board import Board
+from finnspect.doctor import available_cores, tool_versions
+from finnspect.emit import Accelerator
+from finnspect.ir import DataflowGraph, Layer, MatVec
+from finnspect.package import ModelPackage
+from finnspect.report.model import (
+    BoardReport,
+    Exactness,
+    Figure,
+    LayerReport,
+    Machine,
+    PackageReport,
+    Performance,
+    Report,
+    Resource,
+    StageReport,
+)
+from finnspect.stages import StageResult
+from finnspect.toolchains.ecp5 import BitstreamResult
+
+_COMPARED = "RTL simulation against the integer reference, every logit of every image"
+
+
+def make_report(package: ModelPackage, board: Board, toolchain: str, stages: Sequence[StageResult]) -> Report:
+    """Return the report of a build.
+
+    Parameters
+    ----------
+    stages
+        The finished stages ``frontend``, ``folding``, ``rtl``, ``simulation``, ``bitstream``, ``deploy``.
+    """
+    folder = {stage.name: stage.folder for stage in stages}
+    graph = DataflowGraph.load(folder["frontend"])
+    core = Accelerator.load(folder["rtl"] / "core")
+    bits = BitstreamResult.load(folder["bitstream"])
+    simulation = json.loads((folder["simulation"] / "simulation.json").read_text())
+    estimate = json.loads((folder["folding"] / "estimate.json").read_text())
+    return Report(
+        finnspect=__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        package=_package(package),
+        board=BoardReport(
+            name=board.name,
+            part=board.part.name,
+            toolchain=toolchain,
+            shell=board.shell,
+            clock_mhz=bits.clock_mhz,
+        ),
+        exactness=Exactness(
+            mismatches=0,
+            compared=_COMPARED,
+            **{
+                name: simulation[name]
+                for name in (
+                    "images",
+                    "logits",
+                    "qonnx_mismatches",
+                    "logit_ties",
+                    "changed_predictions",
+                    "correct",
+                )
+            },
+        ),
+        performance=_performance(simulation, bits),
+        resources=_resources(board, bits, estimate["total"]),
+        layers=[_layer(layer, graph, core, simulation, estimate) for layer in graph],
+        tools=tool_versions(),
+        stages=[
+            StageReport(
+                name=stage.name,
+                key=stage.key,
+                seconds=Figure(value=stage.seconds, unit="s", kind="measured"),
+            )
+            for stage in stages
+        ],
+        machine=Machine(platform=platform.platform(), cpu_cores=available_cores()),
+        files={
+            "deploy zip": f"../deploy/{package.info.name}-{board.name}.zip",
+            "bitstream": f"../bitstream/{bits.bitstream.name}",
+            "core": "../rtl/core/manifest.json",
+            "dataflow graph": "../frontend/dataflow.json",
+            "simulation": "../simulation/simulation.json",
+        },
+    )
+
+
+def _package(package: ModelPackage) -> PackageReport:
+    info = package.info
+    return PackageReport(
+        name=info.name,
+        model=info.model,
+        dataset=info.dataset,
+        classes=info.classes,
+        input_shape=package.input_shape,
+        digest=package.digest,
+        data_sha256=info.data_sha256,
+        metrics=info.metrics,
+    )
+
+
+def _performance(simulation: Mapping[str, Any], bits: BitstreamResult) -> Performance:
+    cycles = simulation["cycles_per_frame"]
+    bound = simulation["bound_cycles"]
+    return Performance(
+        folding_bound=Figure(value=bound, unit="cycles", kind="estimated", source="slowest layer"),
+        cycles_per_frame=Figure(value=cycles, unit="cycles", kind="simulated", source="Verilator"),
+        latency=Figure(
+            value=simulation["latency_cycles"], unit="cycles", kind="simulated", source="Verilator"
+        ),
+        efficiency=Figure(
+            value=bound / cycles, unit="ratio", kind="simulated", source="folding bound / cycles a frame"
+        ),
+        fmax=Figure(value=bits.fmax_mhz, unit="MHz", kind="post-route", source="nextpnr"),
+        clock=Figure(value=bits.clock_mhz, unit="MHz", kind="post-route", source="met by the bitstream"),
+        fps=Figure(
+            value=bits.clock_mhz * 1e6 / cycles,
+            unit="frames/s",
+            kind="computed",
+            source="post-route clock / simulated cycles a frame",
+        ),
+        link_fps=Figure(
+            value=bits.link_fps,
+            unit="frames/s",
+            kind="computed",
+            source=f"serial link at {bits.baud} baud",
+        ),
+    )
+
+
+def _resources(board: Board, bits: BitstreamResult, estimate: Mapping[str, Any]) -> list[Resource]:
+    rows = []
+    names = {"LUT4": "lut", "FF": "ff", "DP16KD": "bram", "MULT18X18D": "dsp"}
+    for name in (*names, *(key for key in bits.resources if key not in names)):
+        available = board.resources.get(name)
+        for kind, used in (("post-route", bits.resources), ("post-synthesis", bits.post_synthesis)):
+            if name in used:
+                rows.append(_resource(name, used[name], kind, available))
+        if name in names:
+            rows.append(_resource(name, estimate[names[name]], "estimated", available))
+    return rows
+
+
+def _resource(name: str, used: int, kind: Any, available: int | None) -> Resource:
+    source = {"post-route": "nextpnr", "post-synthesis": "yosys", "estimated": "core alone"}[kind]
+    figure = Figure(value=used, unit="cells", kind=kind, source=source)
+    return Resource(name=name, used=figure, available=available)
+
+
+def _layer(
+    layer: Layer,
+    graph: DataflowGraph,
+    core: Accelerator,
+    simulation: Mapping[str, Any],
+    estimate: Mapping[str, Any],
+) -> LayerReport:
+    source, sink = graph.tensors[layer.inputs[0]], graph.tensors[layer.outputs[0]]
+    folding = core.manifest["folding"][layer.name]
+    frames = simulation["frames"]
+    links = simulation["links"]
+    # The last stream that carries the input is the one that the layer reads.
+    reads = [link for link in links if link["tensor"] == layer.inputs[0]][-1]
+    writes = next(link for link in links if link["tensor"] == layer.outputs[0])
+
+    def simulated(count: int) -> Figure:
+        return Figure(value=round(count / frames, 1), unit="cycles", kind="simulated", source="mean a frame")
+
+    cells = {k: v for k, v in estimate["resources"][layer.name].items() if k not in ("kind", "bram_bits")}
+    return LayerReport(
+        name=layer.name,
+        kind=layer.kind,
+        input_shape=source.shape,
+        output_shape=sink.shape,
+        weight_type=str(layer.weight_dtype) if isinstance(layer, MatVec) else None,
+        input_type=str(source.dtype),
+        output_type=str(sink.dtype),
+        pe=folding.get("PE"),
+        simd=folding.get("SIMD"),
+        cycles_bound=Figure(value=estimate["cycles"][layer.name], unit="cycles", kind="estimated"),
+        cycles_simulated=simulated(max(reads["transfers"], writes["transfers"])),
+        stalled_in_cycles=simulated(reads["starved_cycles"]),
+        stalled_out_cycles=simulated(writes["stalled_cycles"]),
+        resources={name: Figure(value=v, unit="cells", kind="estimated") for name, v in cells.items()},
+    )
