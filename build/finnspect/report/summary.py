@@ -20,7 +20,7 @@ def number(figure: Figure | None, *, kind: bool = True) -> str:
     value = figure.value
     text = f"{value:,}" if isinstance(value, int) else f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3g}"
     if figure.unit == "ratio":
-        text, unit = f"{100 * value:.1f}", "%"
+        text, unit = f"{100 * value:.1f}", " %"
     else:
         unit = "" if figure.unit == "cells" else f" {figure.unit}"
     return f"{text}{unit}" + (f" ({figure.kind})" if kind else "")
