@@ -66,6 +66,8 @@ class Clock(_Strict):
 class Uart(_Strict):
     """The serial link to the host."""
 
+    receive_port: str = Field(description="port of the top module that the host's bytes come in at")
+    transmit_port: str = Field(description="port of the top module that replies go out at")
     baud_rates: list[int] = Field(min_length=1, description="rates the bridge makes exactly, best first")
     max_error_percent: float = Field(gt=0, le=3, description="largest deviation of the divided core clock")
     timeout_ms: float = Field(gt=0, description="silence inside a frame that ends it")
@@ -100,8 +102,9 @@ class Board(_Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Board:
-        if self.clock.port not in self.ports:
-            raise ValueError(f"clock.port {self.clock.port!r} is not one of the ports {sorted(self.ports)}")
+        for name in (self.clock.port, self.uart.receive_port, self.uart.transmit_port):
+            if name not in self.ports:
+                raise ValueError(f"{name!r} is not one of the ports {sorted(self.ports)}")
         pins = [pin for port in self.ports.values() for pin in port.pins]
         twice = sorted({pin for pin in pins if pins.count(pin) > 1})
         if twice:

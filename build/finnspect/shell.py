@@ -6,10 +6,13 @@ They reach the hardware as the SystemVerilog package ``finnspect_build``, which 
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 from finnspect.board import Board, Uart
 from finnspect.emit import Accelerator
+from finnspect.emit.accelerator import library_closure
 from finnspect.errors import ConfigError, ResourceError
 from finnspect.paths import SHELL_DIR
 from finnspect.toolchains.ecp5_pll import PllSettings, solve_pll
@@ -221,7 +224,40 @@ def shell_settings(
     )
 
 
-def shell_sources() -> list:
+def shell_sources() -> list[Path]:
     """Return the shell's SystemVerilog files, the package first."""
     package = SHELL_DIR / "fs_uart_pkg.sv"
     return [package, *sorted(path for path in SHELL_DIR.glob("*.sv") if path != package)]
+
+
+def stage_design(
+    accelerator: Accelerator, board: Board, settings: ShellSettings, folder: Path, *, simulation: bool = False
+) -> list[str]:
+    """Copy or write every source and memory image of a whole design into ``folder``.
+
+    Tools run there, for images are named relative to it. The accelerator's own copy of a library module is
+    used where it has one.
+
+    Parameters
+    ----------
+    simulation
+        Take the behavioural twins of vendor primitives.
+
+    Returns
+    -------
+    list of str
+        The sources relative to ``folder``, in reading order.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{PACKAGE}.sv").write_text(settings.package())
+    for name in (*accelerator.images, *accelerator.sources):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(accelerator.path / name, target)
+    sources = [f"{PACKAGE}.sv", *accelerator.sources]
+    have = {Path(name).name for name in sources}
+    library = [path for path in library_closure(set(LIBRARY_MODULES)) if path.name not in have]
+    for path in (*shell_sources(), *library, *board.source_paths(simulation=simulation)):
+        shutil.copyfile(path, folder / path.name)
+        sources.append(path.name)
+    return sources

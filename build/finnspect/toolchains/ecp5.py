@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
-import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -19,9 +18,8 @@ from typing import Any
 
 from finnspect.board import Board
 from finnspect.emit import Accelerator
-from finnspect.emit.accelerator import library_closure
 from finnspect.errors import PackageError, ToolError
-from finnspect.shell import LIBRARY_MODULES, PACKAGE, ShellSettings, shell_settings, shell_sources
+from finnspect.shell import ShellSettings, shell_settings, stage_design
 from finnspect.stages import write_whole
 from finnspect.toolchains import ecp5_reports as reports
 from finnspect.toolchains.longrun import Command, failure_text, run_logged
@@ -205,28 +203,6 @@ class BitstreamResult:
         return result
 
 
-def stage_sources(accelerator: Accelerator, board: Board, settings: ShellSettings, folder: Path) -> list[str]:
-    """Copy or write every file of the design into ``folder``; return the sources in reading order.
-
-    Memory images keep their relative names; the accelerator's own copy of a library module comes before
-    the repository's.
-    """
-    (folder / f"{PACKAGE}.sv").write_text(settings.package())
-    (folder / "board.lpf").write_text(constraints(board))
-    sources = [f"{PACKAGE}.sv"]
-    for name in (*accelerator.images, *accelerator.sources):
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(accelerator.path / name, target)
-    sources += accelerator.sources
-    have = {Path(name).name for name in sources}
-    library = [path for path in library_closure(set(LIBRARY_MODULES)) if path.name not in have]
-    for path in (*shell_sources(), *library, *board.source_paths()):
-        shutil.copyfile(path, folder / path.name)
-        sources.append(path.name)
-    return sources
-
-
 def build_bitstream(
     accelerator: Accelerator,
     board: Board,
@@ -270,7 +246,8 @@ def build_bitstream(
     seconds: dict[str, float] = {}
     begun = time.monotonic()
 
-    sources = stage_sources(accelerator, board, settings, out_dir)
+    sources = stage_design(accelerator, board, settings, out_dir)
+    (out_dir / "board.lpf").write_text(constraints(board))
     synthesised = _synthesise(sources, board, options, out_dir, progress, seconds)
     report = _place_route(board, settings, options, out_dir, progress, seconds)
     reports.check_timing(report)
