@@ -158,7 +158,8 @@ def train(config: TrainConfig, progress: Callable[[str], None] = _LOG.info) -> P
 def _check_topology(config: TrainConfig, preprocessing: Preprocessing) -> None:
     """Build the network once, so that a size it cannot divide is refused before the data is read."""
     channels = 1 if preprocessing.color == "grey" else 3
-    build_float_twin(config.model, 2, (preprocessing.height, preprocessing.width, channels))
+    with torch.random.fork_rng(devices=[]):
+        build_float_twin(config.model, 2, (preprocessing.height, preprocessing.width, channels))
 
 
 def _metrics(config: TrainConfig, data: TrainingData, trained: Trained, seconds: float) -> dict[str, Any]:
