@@ -1,0 +1,144 @@
+"""fs_mvau against numpy: foldings, widths, signs, memory and multiplier styles, stalls, exact throughput."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from finnspect.errors import ToolError, VerificationError
+from finnspect.paths import RTL_DIR
+from finnspect.sim.bench import MODES, build_benches, run_benches, run_mode
+from mvau_bench import Case, bench_of, benches_of
+
+MULS = ("lut", "dsp")
+
+
+def _foldings() -> list[Case]:
+    """SIMD and PE of one, odd, full; SF and NF of one; with thresholds and without."""
+    cases = []
+    for (simd, pe), mul, steps in itertools.product(
+        [(1, 1), (1, 6), (3, 2), (5, 3), (15, 1), (15, 6), (3, 6)], MULS, (15, 0)
+    ):
+        vectors = 60 if simd == 15 else 8
+        cases.append(Case(MW=15, MH=6, SIMD=simd, PE=pe, mul=mul, steps=steps, vectors=vectors))
+    return cases
+
+
+def _widths() -> list[Case]:
+    """Weights of 2 to 8 bits, activations of 1 to 8 of either sign, at random and at their limits."""
+    cases = []
+    for w_bits, (a_bits, a_signed), mul in itertools.product(
+        range(2, 9), [(1, False), (2, False), (3, True), (4, False), (8, False), (8, True)], MULS
+    ):
+        values = "extreme" if (w_bits + a_bits) % 2 else "random"
+        steps = 0 if a_bits == 3 else 7
+        cases.append(
+            Case(
+                MW=10,
+                SIMD=5,
+                w_bits=w_bits,
+                a_bits=a_bits,
+                a_signed=a_signed,
+                mul=mul,
+                values=values,
+                steps=steps,
+            )
+        )
+    for mul, a_signed in itertools.product(MULS, (False, True)):
+        for w_bits, a_bits in ((4, 4), (2, 2), (3, 3), (8, 8)):
+            base = Case(MW=32, MH=4, SIMD=16, PE=4, w_bits=w_bits, a_bits=a_bits, a_signed=a_signed, mul=mul)
+            cases.append(replace(base, values="extreme", steps=0))
+    # sums of lanes that share a multiplier, three and more of them, an incomplete group at the end
+    cases += [
+        Case(MW=m, MH=7, SIMD=m, PE=7, w_bits=2, a_bits=a, mul="dsp", values=v, steps=0, vectors=30)
+        for m, a, v in itertools.product((1, 2, 4), (1, 2), ("random", "extreme"))
+    ]
+    # one multiplier, four activations: a different number of lanes for each element count
+    cases += [Case(MW=s, MH=2, SIMD=s, PE=2, mul="dsp", values="extreme", vectors=20) for s in (31, 33, 64)]
+    return cases
+
+
+def _memories() -> list[Case]:
+    """Block and distributed memories; output codes below zero, wider than their steps; degenerate sizes."""
+    cases = [
+        Case(weight_style=weight, thresh_style=thresh, mul=mul, PE=pe, MH=6)
+        for weight, thresh, mul, pe in itertools.product(
+            ("block", "distributed", "auto"), ("block", "distributed"), MULS, (1, 3)
+        )
+    ]
+    cases += [
+        Case(steps=steps, base=base, o_bits=o_bits)
+        for steps, base, o_bits in (
+            (1, 0, 1), (1, -1, 2), (2, 0, 2), (2, -1, 2), (3, -2, 2), (7, -4, 3), (10, -5, 4),
+            (15, -8, 4), (15, -8, 5), (15, 3, 8), (255, -128, 8), (200, 0, 8),
+        )
+    ]  # fmt: skip
+    cases += [
+        Case(MW=1, MH=1, SIMD=1, PE=1, w_bits=w, a_bits=a, steps=s, mul=mul, vectors=80)
+        for w, a, s, mul in itertools.product((2, 8), (1, 8), (0, 1, 15), MULS)
+    ]
+    cases += [Case(MW=50, MH=3, SIMD=25, PE=1), Case(MW=9, MH=130, SIMD=9, PE=130, vectors=3)]
+    return cases
+
+
+CASES = _foldings() + _widths() + _memories()
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    benches, files = benches_of(CASES)
+    return run_benches(benches, tmp_path_factory.mktemp("mvau"), files=files)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_vector_takes_nf_times_sf_cycles(results, case):
+    """Outputs were compared while the fixture ran; here the rate, exactly."""
+    cycles = results[case.name, "none"]["m_axis"].frame_cycles(case.vectors)
+    # the first result comes out of an empty pipeline as the others do: no bubble from the start
+    np.testing.assert_array_equal(cycles, case.NF * case.SF)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.SF > 1][:8], ids=lambda case: case.name)
+def test_results_come_every_sf_cycles(results, case):
+    cycles = results[case.name, "none"]["m_axis"].cycles
+    np.testing.assert_array_equal(np.diff(cycles), case.SF)
+
+
+@pytest.mark.parametrize("part", ["weights", "thresholds"])
+def test_flipped_bit_is_seen(tmp_path, part):
+    """The comparison is alive: one bit of one memory word changes an output."""
+    case = Case(MW=4, SIMD=1, PE=1, vectors=40)
+    bench, files = bench_of(case, 1)
+    name = next(n for n in files if part in n)
+    lines = files[name].split()
+    word = 5
+    top = 1 << (4 * len(lines[word]) - 1) if part == "weights" else 1 << 5
+    files[name] = "".join(
+        f"{int(line, 16) ^ (top if i == word else 0):0{len(line)}x}\n" for i, line in enumerate(lines)
+    )
+    executable = build_benches([bench], tmp_path, files=files)
+    with pytest.raises(VerificationError, match=case.name):
+        run_mode([bench], executable, MODES[0])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"SIMD": 5}, "SIMD divides MW"),
+        ({"PE": 3}, "PE divides MH"),
+        ({"W_BITS": 9}, "W_BITS is 2 to 8"),
+        ({"A_BITS": 9}, "A_BITS 1 to 8"),
+        ({"THRESHOLDS": 0}, "O_BITS equals ACC_BITS"),
+        ({"O_BITS": 3}, "O_BITS holds"),
+        ({"MUL_STYLE": "fast"}, "MUL_STYLE is"),
+        ({"THRESH_STYLE": "auto"}, "THRESH_STYLE is"),
+        ({"WEIGHT_STYLE": "ultra"}, "STYLE is"),
+    ],
+)
+def test_bad_parameters_stop_elaboration(tmp_path, change, message):
+    bench, files = bench_of(Case(MW=12, MH=4), 0)
+    bench.params.update(change)
+    with pytest.raises(ToolError, match=message):
+        build_benches([bench], tmp_path, files=files, library_dirs=(RTL_DIR, RTL_DIR.parent / "sim"))
