@@ -8,18 +8,23 @@ A new kind of layer registers its evaluation from outside with ``evaluate_layer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import singledispatch
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
+from threadpoolctl import threadpool_limits
 
 from finnspect.errors import ConfigError, UnsupportedModelError
 from finnspect.ir import DataflowGraph, IntType, Layer, MatVec, MaxPool, SlidingWindow, Staircase
 
-#: Elements of one block of windows: keeps the block and its product in the second-level cache.
-WINDOW_BLOCK = 1 << 18
+#: Images that go through the layers together.
+BATCH = 16
+#: Elements of one block of windows and products: keeps a block in the second-level cache.
+BLOCK = 1 << 18
 #: Largest staircase table (entries over all channels) that replaces a search.
 TABLE_LIMIT = 1 << 22
 
@@ -58,6 +63,24 @@ def accumulator_bounds(weights: np.ndarray, input_dtype: IntType) -> tuple[np.nd
     """Return the least and greatest value of each row's dot product, int64 arrays of shape (MH,)."""
     at_min, at_max = weights * input_dtype.min, weights * input_dtype.max
     return np.minimum(at_min, at_max).sum(axis=1), np.maximum(at_min, at_max).sum(axis=1)
+
+
+class Workspace:
+    """Buffers that are reused from call to call, so that memory is neither allocated nor cleared.
+
+    Not to be shared between threads.
+    """
+
+    def __init__(self) -> None:
+        self._buffers: dict[str, np.ndarray] = {}
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """Return the uninitialised array called ``name``; valid until it is asked for again."""
+        size = math.prod(shape)
+        buffer = self._buffers.get(name)
+        if buffer is None or buffer.size < size or buffer.dtype != dtype:
+            buffer = self._buffers[name] = np.empty(size, dtype)
+        return buffer[:size].reshape(shape)
 
 
 class MatVecKernel:
@@ -103,15 +126,20 @@ class MatVecKernel:
                 ]
             ).astype(self.output_dtype)
 
-    def __call__(self, vectors: np.ndarray) -> np.ndarray:
-        """Return outputs, shape (M, MH), for vectors of shape (M, MW) and type :attr:`dtype`."""
-        acc = vectors @ self.matrix
+    def __call__(self, vectors: np.ndarray, out: np.ndarray, work: Workspace) -> None:
+        """Evaluate vectors of shape (M, MW) and type :attr:`dtype` into ``out`` of shape (M, MH)."""
+        acc = work.array("accumulators", out.shape, self.dtype)
+        np.matmul(vectors, self.matrix, out=acc)
         if self._table is not None:
             acc += self._offset
-            return self._table.take(acc.astype(np.intp))
-        if self.layer.activation is not None:
-            return apply_staircase(self.layer.activation, acc).astype(self.output_dtype)
-        return acc.astype(self.output_dtype)
+            index = work.array("index", out.shape, np.dtype(np.intp))
+            index[...] = acc
+            # mode "wrap" skips the buffering of "raise"; every index is within the table by proof.
+            self._table.take(index, out=out, mode="wrap")
+        elif self.layer.activation is not None:
+            out[...] = apply_staircase(self.layer.activation, acc)
+        else:
+            out[...] = acc
 
 
 def output_size(layer: SlidingWindow | MaxPool, height: int, width: int) -> tuple[int, int]:
@@ -123,7 +151,9 @@ def output_size(layer: SlidingWindow | MaxPool, height: int, width: int) -> tupl
     )
 
 
-def sliding_windows(layer: SlidingWindow, images: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def sliding_windows(
+    layer: SlidingWindow, images: np.ndarray, dtype: np.dtype, work: Workspace | None = None
+) -> np.ndarray:
     """Return the windows of feature maps.
 
     Parameters
@@ -132,23 +162,26 @@ def sliding_windows(layer: SlidingWindow, images: np.ndarray, dtype: np.dtype) -
         Shape (N, H, W, C), any integer type.
     dtype
         Type of the result; the conversion happens in the same copy as the padding.
+    work
+        Where the result is made; valid until the next call with it. Fresh memory where None.
 
     Returns
     -------
     numpy.ndarray
         Shape (N, OH, OW, KH*KW*C), elements in order kh, kw, c.
     """
+    work = work or Workspace()
     n, height, width, channels = images.shape
     (kh, kw), (sh, sw), (top, left, bottom, right) = layer.kernel, layer.stride, layer.pad
     oh, ow = output_size(layer, height, width)
-    if (kh, kw) == (1, 1) and not any(layer.pad):
-        return images[:, ::sh, ::sw].astype(dtype)
+    padded = work.array("padded", (n, height + top + bottom, width + left + right, channels), dtype)
     if any(layer.pad):
-        padded = np.zeros((n, height + top + bottom, width + left + right, channels), dtype)
-        padded[:, top : top + height, left : left + width] = images
-    else:
-        padded = np.ascontiguousarray(images, dtype)
-    windows = np.empty((n, oh, ow, kh, kw, channels), dtype)
+        padded[:, :top], padded[:, top + height :] = 0, 0
+        padded[:, :, :left], padded[:, :, left + width :] = 0, 0
+    padded[:, top : top + height, left : left + width] = images
+    if (kh, kw, sh, sw) == (1, 1, 1, 1):
+        return padded
+    windows = work.array("windows", (n, oh, ow, kh, kw, channels), dtype)
     if kw * channels < 8:  # short runs: one strided copy for each kernel position is quicker
         for y in range(kh):
             for x in range(kw):
@@ -216,19 +249,37 @@ def _(layer: MaxPool, graph: DataflowGraph, inputs: tuple[np.ndarray, ...]) -> t
 
 @evaluate_layer.register
 def _(layer: MatVec, graph: DataflowGraph, inputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-    (x,) = inputs
     kernel = MatVecKernel(layer, graph.tensors[layer.input].dtype, graph.tensors[layer.output].dtype)
-    out = kernel(x.reshape(-1, layer.MW).astype(kernel.dtype))
-    return (out.reshape(*x.shape[:3], layer.MH),)
+    return (_run_matvec(kernel, None, inputs[0], Workspace()),)
+
+
+def _run_matvec(
+    kernel: MatVecKernel, window: SlidingWindow | None, x: np.ndarray, work: Workspace
+) -> np.ndarray:
+    """Run a kernel on maps (N, H, W, C), over ``window``'s windows if there is one, block by block."""
+    layer = kernel.layer
+    oh, ow = x.shape[1:3] if window is None else output_size(window, *x.shape[1:3])
+    out = np.empty((len(x), oh, ow, layer.MH), kernel.output_dtype)
+    block = max(1, BLOCK // (oh * ow * (layer.MW + layer.MH)))
+    for i in range(0, len(x), block):
+        part = x[i : i + block]
+        if window is None:
+            vectors = work.array("windows", part.shape, kernel.dtype)
+            vectors[...] = part
+        else:
+            vectors = sliding_windows(window, part, kernel.dtype, work)
+        kernel(vectors.reshape(-1, layer.MW), out[i : i + block].reshape(-1, layer.MH), work)
+    return out
 
 
 @dataclass(frozen=True)
 class _Step:
-    """One call of the plan: reads and makes tensors, ``run`` maps arrays to arrays."""
+    """One call of the plan: a layer, or a matrix product with the windows it reads made on the fly."""
 
+    layer: Layer
     reads: tuple[str, ...]
-    makes: tuple[str, ...]
-    run: Callable[[tuple[np.ndarray, ...]], tuple[np.ndarray, ...]]
+    kernel: MatVecKernel | None = None
+    window: SlidingWindow | None = None
 
 
 class Reference:
@@ -238,33 +289,41 @@ class Reference:
     ----------
     graph
         The dataflow graph.
+    threads
+        Threads that share the images of one :meth:`logits` call. With more than one, each keeps
+        numpy's matrix products to itself, which scales better than threads inside each product.
     """
 
-    def __init__(self, graph: DataflowGraph) -> None:
+    def __init__(self, graph: DataflowGraph, threads: int = 1) -> None:
+        if threads < 1:
+            raise ConfigError(f"{threads} threads were asked for", "ask for at least 1")
         self.graph = graph
+        self.threads = threads
+        self._kernels = {
+            layer.name: MatVecKernel(
+                layer, graph.tensors[layer.input].dtype, graph.tensors[layer.output].dtype
+            )
+            for layer in graph
+            if isinstance(layer, MatVec)
+        }
         self._fused = self._plan(fuse=True)
-        self._whole: list[_Step] | None = None
+        self._whole = self._plan(fuse=False)
 
     def _plan(self, *, fuse: bool) -> list[_Step]:
-        graph = self.graph
         steps: list[_Step] = []
-        pending: dict[str, SlidingWindow] = {}  # windows that their only reader makes on the fly
-        for layer in graph:
-            if isinstance(layer, SlidingWindow) and fuse:
-                readers = graph.consumers(layer.output)
-                if layer.output != graph.output and len(readers) == 1 and isinstance(readers[0], MatVec):
-                    pending[layer.output] = layer
-                    continue
-            if isinstance(layer, MatVec):
-                kernel = MatVecKernel(
-                    layer, graph.tensors[layer.input].dtype, graph.tensors[layer.output].dtype
-                )
-                window = pending.pop(layer.input, None)
-                reads = layer.inputs if window is None else window.inputs
-                steps.append(_Step(reads, layer.outputs, _matvec_runner(kernel, window)))
-            else:
-                steps.append(_Step(layer.inputs, layer.outputs, _generic_runner(layer, graph)))
+        pending: dict[str, SlidingWindow] = {}
+        for layer in self.graph:
+            if fuse and isinstance(layer, SlidingWindow) and self._only_feeds_matvec(layer):
+                pending[layer.output] = layer
+                continue
+            window = pending.get(layer.inputs[0])
+            reads = layer.inputs if window is None else window.inputs
+            steps.append(_Step(layer, reads, self._kernels.get(layer.name), window))
         return steps
+
+    def _only_feeds_matvec(self, layer: SlidingWindow) -> bool:
+        readers = self.graph.consumers(layer.output)
+        return layer.output != self.graph.output and len(readers) == 1 and isinstance(readers[0], MatVec)
 
     def _check(self, images: np.ndarray) -> None:
         expected = self.graph.tensors[self.graph.input].shape
@@ -284,54 +343,39 @@ class Reference:
             uint8, shape (N, H, W, C).
         """
         self._check(images)
-        if self._whole is None:
-            self._whole = self._plan(fuse=False)
-        values = {self.graph.input: images}
-        for step in self._whole:
-            made = step.run(tuple(values[name] for name in step.reads))
-            values.update(zip(step.makes, made, strict=True))
-        return values
+        return self._run(self._whole, images, Workspace())
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Return the integer logits, shape (N, classes), for uint8 images (N, H, W, C)."""
         self._check(images)
         out = self.graph.tensors[self.graph.output]
-        if not len(images):
-            return np.zeros((0, out.size), storage_dtype(out.dtype))
-        block = max(1, WINDOW_BLOCK // max(t.size for t in self.graph.tensors.values()))
-        return np.concatenate(
-            [self._run_block(images[i : i + block]) for i in range(0, len(images), block)]
-        ).reshape(len(images), out.size)
+        result = np.empty((len(images), out.size), storage_dtype(out.dtype))
+        blocks = [slice(i, i + BATCH) for i in range(0, len(images), BATCH)]
 
-    def _run_block(self, images: np.ndarray) -> np.ndarray:
+        def work_through(mine: list[slice]) -> None:
+            work = Workspace()
+            for block in mine:
+                values = self._run(self._fused, images[block], work)
+                result[block] = values[self.graph.output].reshape(-1, out.size)
+
+        if self.threads == 1 or len(blocks) < 2:
+            work_through(blocks)
+            return result
+        shares = [blocks[i :: self.threads] for i in range(self.threads)]
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(self.threads) as pool:
+            list(pool.map(work_through, shares))
+        return result
+
+    def _run(self, steps: list[_Step], images: np.ndarray, work: Workspace) -> dict[str, np.ndarray]:
         values = {self.graph.input: images}
-        for step in self._fused:
-            made = step.run(tuple(values[name] for name in step.reads))
-            values.update(zip(step.makes, made, strict=True))
-        return values[self.graph.output]
-
-
-def _generic_runner(layer: Layer, graph: DataflowGraph) -> Callable:
-    return lambda inputs: evaluate_layer(layer, graph, inputs)
-
-
-def _matvec_runner(kernel: MatVecKernel, window: SlidingWindow | None) -> Callable:
-    """Return a function that runs a kernel on a map, over ``window``'s windows if there is one."""
-    layer = kernel.layer
-
-    def run(inputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-        (x,) = inputs
-        if window is None:
-            return (kernel(x.reshape(-1, layer.MW).astype(kernel.dtype)).reshape(*x.shape[:3], layer.MH),)
-        oh, ow = output_size(window, *x.shape[1:3])
-        out = np.empty((len(x), oh, ow, layer.MH), kernel.output_dtype)
-        block = max(1, WINDOW_BLOCK // (oh * ow * layer.MW))
-        for i in range(0, len(x), block):
-            vectors = sliding_windows(window, x[i : i + block], kernel.dtype)
-            out[i : i + block] = kernel(vectors.reshape(-1, layer.MW)).reshape(-1, oh, ow, layer.MH)
-        return (out,)
-
-    return run
+        for step in steps:
+            inputs = tuple(values[name] for name in step.reads)
+            if step.kernel is not None:
+                made = (_run_matvec(step.kernel, step.window, inputs[0], work),)
+            else:
+                made = evaluate_layer(step.layer, self.graph, inputs)
+            values.update(zip(step.layer.outputs, made, strict=True))
+        return values
 
 
 def evaluate(graph: DataflowGraph, images: np.ndarray) -> dict[str, np.ndarray]:
