@@ -16,6 +16,9 @@ from finnspect import __version__
 from finnspect.commands import build, deploy, doctor, export, report, simulate, train
 from finnspect.errors import FlowError
 
+#: Exit code after Ctrl-C, as shells have it.
+_INTERRUPTED = 128 + signal.SIGINT
+
 app = typer.Typer(
     name="finnspect",
     no_args_is_help=True,
@@ -57,6 +60,10 @@ def _terminated(_number: int, _frame: object) -> NoReturn:
     raise SystemExit(128 + signal.SIGTERM)
 
 
+def _say_stopped() -> None:
+    sys.stderr.write("finnspect: stopped; finished stages are kept, the same command goes on from there\n")
+
+
 def run(arguments: list[str]) -> int:
     """Run a command line and return its exit code, with one clear message for what a user can mend."""
     debug = "--debug" in arguments
@@ -64,7 +71,10 @@ def run(arguments: list[str]) -> int:
         with contextlib.suppress(ValueError):  # not in the main thread: leave signals alone
             signal.signal(signal.SIGTERM, _terminated)
         result = app(args=arguments, prog_name="finnspect", standalone_mode=False)
-        return result if isinstance(result, int) else 0
+        code = result if isinstance(result, int) else 0
+        if code == _INTERRUPTED:  # the parser turns Ctrl-C into this
+            _say_stopped()
+        return code
     except FlowError as error:
         if debug:
             raise
