@@ -14,7 +14,7 @@ NAME = "export"
 EXAMPLES = examples(
     (
         "Package what `finnspect train` made",
-        "finnspect export out/cnv_w4a4-neu-det/train --output my_package",
+        "finnspect export out/cnv_w4a4-neu-det/train/run --output my_package",
     ),
     ("Build the package", "finnspect build --package my_package"),
 )

@@ -41,19 +41,19 @@ def command(
 ) -> None:
     """Train a quantized model on a data set.
 
-    Makes OUT/MODEL-DATASET/train with the checkpoint, metrics.json and the split manifest. What is
+    Makes OUT/MODEL-DATASET/train/run with the checkpoint, metrics.json and the split manifest. What is
     already trained with the same data and options is not trained again.
     """
     from finnspect.flow import TrainRequest, train
     from finnspect.progress import for_terminal
 
     request = TrainRequest(dataset=dataset, data=data, model=model, seed=seed, epochs=epochs)
-    result = train(request, out, for_terminal())
-    metrics = json.loads((result.folder / "metrics.json").read_text())
+    run = train(request, out, for_terminal())
+    metrics = json.loads((run / "metrics.json").read_text())
     if as_json:
-        typer.echo(json.dumps({"run": str(result.folder), "metrics": metrics}, indent=1))
+        typer.echo(json.dumps({"run": str(run), "metrics": metrics}, indent=1))
     else:
-        typer.echo(f"trained: {result.folder}")
+        typer.echo(f"trained: {run}")
         for name, value in metrics.items():
             if isinstance(value, (int, float, str)):
                 typer.echo(f"  {name}: {value}")

@@ -1,0 +1,183 @@
+"""The whole road on a tiny network: pictures, training, package, RTL simulation, bitstream, deploy zip.
+
+Everything goes through the command line, in the order a user would.
+"""
+
+import json
+import time
+
+import numpy as np
+import pytest
+from finnspect import flow
+from finnspect.cli import run
+from finnspect.deploy import read_deploy
+from finnspect.ir import DataflowGraph
+from finnspect.package import ModelPackage
+from finnspect.reference import logits as reference_logits
+from finnspect.report import load_report
+from finnspect.stages import read_marker
+from PIL import Image
+
+MODEL = "cnv_tiny_w4a4"
+CLASSES = ("blank", "dots", "lines")
+TRAINING = ["--dataset", "image-folder", "--model", MODEL, "--epochs", "2"]
+STAGES = ("frontend", "folding", "rtl", "simulation", "bitstream", "deploy", "report")
+
+
+def _picture(rng, kind):
+    pixels = rng.normal(128, 12, (48, 64))
+    if kind == "dots":
+        for y, x in rng.integers(6, 42, (6, 2)):
+            pixels[y - 3 : y + 3, x - 3 : x + 3] += 90
+    elif kind == "lines":
+        pixels[:, int(rng.integers(8, 56)) :: 12] -= 90
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(1)
+    for kind in CLASSES:
+        (folder / kind).mkdir()
+        for index in range(30):
+            _picture(rng, kind).save(folder / kind / f"{index:02d}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    return tmp_path_factory.mktemp("out")
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    path = tmp_path_factory.mktemp("config") / "tiny.toml"
+    path.write_text("target_cycles = 20000\nclock_mhz = 36\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def package(pictures, out):
+    """The exported package: `finnspect train`, then `finnspect export`."""
+    assert run(["train", *TRAINING, "--data", str(pictures), "--out", str(out)]) == 0
+    assert run(["export", str(out / f"{MODEL}-image-folder/train/run"), "-o", str(out / "package")]) == 0
+    return ModelPackage.load(out / "package")
+
+
+@pytest.fixture(scope="module")
+def build_options(package, config, out):
+    return ["--package", str(package.path), "--config", str(config), "--out", str(out)]
+
+
+def test_training_again_with_the_same_pictures_does_nothing(package, pictures, out, capsys):
+    begun = time.monotonic()
+    assert run(["train", *TRAINING, "--data", str(pictures), "--out", str(out), "--json"]) == 0
+    assert time.monotonic() - begun < 5
+    captured = capsys.readouterr()
+    assert "up to date" in captured.err
+    assert json.loads(captured.out)["metrics"]["dataset"] == "image-folder"
+
+
+def test_the_package_says_what_it_is(package):
+    assert tuple(package.info.classes) == CLASSES
+    assert package.info.model == MODEL and package.input_shape == (16, 16, 1)
+    assert sum(file.stat().st_size for file in package.path.iterdir()) < 1_000_000
+
+
+def test_golden_images_run_through_the_rtl_exactly(build_options, package, out, capsys):
+    result = out / "golden.json"
+    assert run(["simulate", *build_options, "--result", str(result)]) == 0
+    assert "0 mismatches between RTL and reference" in capsys.readouterr().out
+    document = json.loads(result.read_text())
+    golden = package.golden()
+    got = np.array([entry["logits"] for entry in document["results"]])
+    # What torch exported, executed by QONNX, is what the hardware put out.
+    assert np.array_equal(got, golden.logits_int)
+    assert document["cycles_per_frame"] <= 1.05 * document["folding_bound_cycles"]
+
+
+def test_a_folder_of_pictures_runs_through_the_rtl(build_options, pictures, out, capsys):
+    assert run(["simulate", *build_options, "--images", str(pictures), "--count", "12", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["images"] == document["labelled"] == 12
+    assert {entry["label"] for entry in document["results"]} == {"blank"}
+    assert document["correct"] == sum(entry["class"] == "blank" for entry in document["results"])
+
+
+def test_arrays_run_through_the_rtl(build_options, package, out, tmp_path, capsys):
+    images = np.random.default_rng(3).integers(0, 256, (5, *package.input_shape), dtype=np.uint8)
+    np.savez(tmp_path / "images.npz", images=images)
+    assert run(["simulate", *build_options, "--images", str(tmp_path / "images.npz"), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    graph = DataflowGraph.load(out / f"{package.info.name}-ulx3s-85f" / "frontend")
+    got = np.array([entry["logits"] for entry in document["results"]])
+    assert np.array_equal(got, reference_logits(graph, images))
+    assert document["correct"] is None and document["labelled"] == 0
+
+
+# -- the bitstream ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def built(build_options, package, out):
+    assert run(["build", *build_options]) == 0
+    return out / f"{package.info.name}-ulx3s-85f"
+
+
+@pytest.mark.slow
+def test_the_build_ends_in_a_bitstream_that_meets_its_clock(built):
+    report = load_report(built)
+    assert report.exactness.mismatches == 0 and report.exactness.qonnx_mismatches == 0
+    assert report.exactness.images == 16
+    assert report.performance.fmax.kind == "post-route"
+    assert report.performance.fmax.value >= report.performance.clock.value == report.board.clock_mhz
+    fps = report.performance.clock.value * 1e6 / report.performance.cycles_per_frame.value
+    assert report.performance.fps.value == pytest.approx(fps)
+    used = {r.name: r.used.value for r in report.resources if r.used.kind == "post-route"}
+    assert {"LUT4", "FF", "DP16KD", "MULT18X18D"} <= used.keys() and used["LUT4"] > 500
+    assert [stage.name for stage in report.stages] == list(STAGES[:-1])
+    assert all((built / "report" / path).is_file() for path in report.files.values())
+    assert (built / "report" / "report.md").read_text().startswith(f"# {report.package.name}")
+
+
+@pytest.mark.slow
+def test_the_deploy_zip_holds_all_that_a_host_needs(built, package, capsys, tmp_path):
+    path = flow.find_deploy(built)
+    info, contents = read_deploy(path)
+    assert tuple(info.classes) == CLASSES and info.shell == "uart"
+    assert contents[info.bitstream] == (built / "bitstream" / "ulx3s-85f.bit").read_bytes()
+    assert contents["golden.npz"] == (package.path / "golden.npz").read_bytes()
+    for name in ("dataflow.json", "dataflow.npz"):
+        (tmp_path / name).write_bytes(contents[f"model/{name}"])
+    golden = package.golden()
+    assert np.array_equal(reference_logits(DataflowGraph.load(tmp_path), golden.images), golden.logits_int)
+
+    copy = tmp_path / "copy.zip"
+    assert run(["deploy", str(built), "--output", str(copy), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["accelerator"]["build_id"] == info.build_id
+    assert copy.read_bytes() == path.read_bytes()
+    assert run(["deploy", "--check", str(copy)]) == 0
+    copy.write_bytes(copy.read_bytes()[:-1000])
+    assert run(["deploy", "--check", str(copy)]) == 1
+
+
+@pytest.mark.slow
+def test_a_second_build_runs_no_stage_and_takes_seconds(built, build_options, capsys):
+    markers = {name: (built / name / "stage.json").read_bytes() for name in STAGES}
+    capsys.readouterr()
+    begun = time.monotonic()
+    assert run(["build", *build_options]) == 0
+    assert time.monotonic() - begun < 5
+    assert capsys.readouterr().err.count("up to date") == len(STAGES)
+    assert {name: (built / name / "stage.json").read_bytes() for name in STAGES} == markers
+
+
+@pytest.mark.slow
+def test_another_clock_builds_the_bitstream_again_and_nothing_before_it(built, build_options, config):
+    keys = {name: read_marker(built / name)["key"] for name in STAGES}
+    config.write_text(config.read_text().replace("36", "30"))
+    assert run(["build", *build_options]) == 0
+    now = {name: read_marker(built / name)["key"] for name in STAGES}
+    assert [name for name in STAGES if now[name] != keys[name]] == ["bitstream", "deploy", "report"]
+    assert load_report(built).board.clock_mhz == pytest.approx(30, abs=0.5)
