@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import singledispatch
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
-from threadpoolctl import threadpool_limits
 
 from finnspect.errors import ConfigError, UnsupportedModelError
 from finnspect.ir import DataflowGraph, IntType, Layer, MatVec, MaxPool, SlidingWindow, Staircase
@@ -27,6 +25,8 @@ BATCH = 16
 BLOCK = 1 << 18
 #: Largest staircase table (entries over all channels) that replaces a search.
 TABLE_LIMIT = 1 << 22
+#: Pixels whose table offsets are added at once.
+TILE = 64
 
 _FLOAT_EXACT = ((np.float32, 1 << 24), (np.float64, 1 << 53))
 
@@ -115,10 +115,11 @@ class MatVecKernel:
         self.dtype = next((np.dtype(t) for t, limit in _FLOAT_EXACT if needed < limit), np.dtype(np.int64))
         self.matrix = np.ascontiguousarray(layer.weights.T.astype(self.dtype))
         self._table: np.ndarray | None = None
+        self._offsets: np.ndarray | None = None
         if with_table:
             starts = np.concatenate([[0], np.cumsum(spans)[:-1]])
             # Adding this moves channel c's accumulator to its own stretch of the table.
-            self._offset = (starts - low).astype(self.dtype)
+            self._offsets = np.tile((starts - low).astype(self.dtype), TILE)
             self._table = np.concatenate(
                 [
                     np.searchsorted(t, np.arange(lo, hi + 1), side="right") + layer.activation.base
@@ -126,15 +127,21 @@ class MatVecKernel:
                 ]
             ).astype(self.output_dtype)
 
-    def __call__(self, vectors: np.ndarray, out: np.ndarray, work: Workspace) -> None:
-        """Evaluate vectors of shape (M, MW) and type :attr:`dtype` into ``out`` of shape (M, MH)."""
-        acc = work.array("accumulators", out.shape, self.dtype)
-        np.matmul(vectors, self.matrix, out=acc)
+    def accumulate(self, vectors: np.ndarray, work: Workspace) -> np.ndarray:
+        """Return accumulators (M, MH) of vectors of shape (M, MW) and type :attr:`dtype`."""
+        acc = work.array("accumulators", (len(vectors), self.layer.MH), self.dtype)
+        return np.matmul(vectors, self.matrix, out=acc)
+
+    def activate(self, acc: np.ndarray, out: np.ndarray, work: Workspace) -> None:
+        """Put the staircase's outputs for accumulators (M, MH) into ``out``; ``acc`` is spent."""
         if self._table is not None:
-            acc += self._offset
-            index = work.array("index", out.shape, np.dtype(np.intp))
+            # Many pixels at a time: numpy's inner loop over MH channels alone would be short.
+            rows = math.gcd(len(acc), TILE)
+            wide = acc.reshape(-1, rows * self.layer.MH)
+            wide += self._offsets[: wide.shape[1]]
+            index = work.array("index", acc.shape, np.dtype(np.intp))
             index[...] = acc
-            # mode "wrap" skips the buffering of "raise"; every index is within the table by proof.
+            # Mode "wrap" skips the buffering of "raise"; every index is within the table by proof.
             self._table.take(index, out=out, mode="wrap")
         elif self.layer.activation is not None:
             out[...] = apply_staircase(self.layer.activation, acc)
@@ -196,10 +203,9 @@ def sliding_windows(
 
 
 def max_pool(layer: MaxPool, images: np.ndarray) -> np.ndarray:
-    """Return window maxima, shape (N, OH, OW, C), of maps of shape (N, H, W, C)."""
+    """Return window maxima, shape (N, OH, OW, C), of maps of shape (N, H, W, C) and any type."""
     (kh, kw), (sh, sw) = layer.kernel, layer.stride
-    n, height, width, channels = images.shape
-    oh, ow = output_size(layer, height, width)
+    oh, ow = output_size(layer, *images.shape[1:3])
     # Rows first: the inner loops then run over whole rows of memory.
     rows = images[:, : sh * (oh - 1) + 1 : sh]
     for y in range(1, kh):
@@ -207,7 +213,6 @@ def max_pool(layer: MaxPool, images: np.ndarray) -> np.ndarray:
     out = rows[:, :, : sw * (ow - 1) + 1 : sw]
     for x in range(1, kw):
         out = np.maximum(out, rows[:, :, x : x + sw * (ow - 1) + 1 : sw])
-    assert out.shape == (n, oh, ow, channels)
     return np.ascontiguousarray(out)
 
 
@@ -254,12 +259,25 @@ def _(layer: MatVec, graph: DataflowGraph, inputs: tuple[np.ndarray, ...]) -> tu
 
 
 def _run_matvec(
-    kernel: MatVecKernel, window: SlidingWindow | None, x: np.ndarray, work: Workspace
+    kernel: MatVecKernel,
+    window: SlidingWindow | None,
+    x: np.ndarray,
+    work: Workspace,
+    pool: MaxPool | None = None,
 ) -> np.ndarray:
-    """Run a kernel on maps (N, H, W, C), over ``window``'s windows if there is one, block by block."""
+    """Run a kernel on maps (N, H, W, C), block by block.
+
+    Parameters
+    ----------
+    window
+        Its windows are made on the fly; None where ``x`` holds vectors.
+    pool
+        Applied to the accumulators: a staircase is monotone, so the maximum may come before it.
+    """
     layer = kernel.layer
     oh, ow = x.shape[1:3] if window is None else output_size(window, *x.shape[1:3])
-    out = np.empty((len(x), oh, ow, layer.MH), kernel.output_dtype)
+    out_map = (oh, ow) if pool is None else output_size(pool, oh, ow)
+    out = np.empty((len(x), *out_map, layer.MH), kernel.output_dtype)
     block = max(1, BLOCK // (oh * ow * (layer.MW + layer.MH)))
     for i in range(0, len(x), block):
         part = x[i : i + block]
@@ -268,18 +286,22 @@ def _run_matvec(
             vectors[...] = part
         else:
             vectors = sliding_windows(window, part, kernel.dtype, work)
-        kernel(vectors.reshape(-1, layer.MW), out[i : i + block].reshape(-1, layer.MH), work)
+        acc = kernel.accumulate(vectors.reshape(-1, layer.MW), work)
+        if pool is not None:
+            acc = max_pool(pool, acc.reshape(len(part), oh, ow, layer.MH))
+        kernel.activate(acc.reshape(-1, layer.MH), out[i : i + block].reshape(-1, layer.MH), work)
     return out
 
 
 @dataclass(frozen=True)
 class _Step:
-    """One call of the plan: a layer, or a matrix product with the windows it reads made on the fly."""
+    """One call of the plan: a layer, or a matrix product with its windows before and its pool after."""
 
-    layer: Layer
     reads: tuple[str, ...]
-    kernel: MatVecKernel | None = None
+    makes: tuple[str, ...]
+    layer: Layer
     window: SlidingWindow | None = None
+    pool: MaxPool | None = None
 
 
 class Reference:
@@ -289,16 +311,10 @@ class Reference:
     ----------
     graph
         The dataflow graph.
-    threads
-        Threads that share the images of one :meth:`logits` call. With more than one, each keeps
-        numpy's matrix products to itself, which scales better than threads inside each product.
     """
 
-    def __init__(self, graph: DataflowGraph, threads: int = 1) -> None:
-        if threads < 1:
-            raise ConfigError(f"{threads} threads were asked for", "ask for at least 1")
+    def __init__(self, graph: DataflowGraph) -> None:
         self.graph = graph
-        self.threads = threads
         self._kernels = {
             layer.name: MatVecKernel(
                 layer, graph.tensors[layer.input].dtype, graph.tensors[layer.output].dtype
@@ -306,24 +322,29 @@ class Reference:
             for layer in graph
             if isinstance(layer, MatVec)
         }
-        self._fused = self._plan(fuse=True)
-        self._whole = self._plan(fuse=False)
+        self._whole = [_Step(layer.inputs, layer.outputs, layer) for layer in graph]
+        self._fused = self._fuse()
 
-    def _plan(self, *, fuse: bool) -> list[_Step]:
+    def _fuse(self) -> list[_Step]:
+        """Return the steps that make the logits, keeping only tensors that several layers read."""
         steps: list[_Step] = []
-        pending: dict[str, SlidingWindow] = {}
+        inside: set[str] = set()  # layers that a matrix product's step covers
         for layer in self.graph:
-            if fuse and isinstance(layer, SlidingWindow) and self._only_feeds_matvec(layer):
-                pending[layer.output] = layer
-                continue
-            window = pending.get(layer.inputs[0])
-            reads = layer.inputs if window is None else window.inputs
-            steps.append(_Step(layer, reads, self._kernels.get(layer.name), window))
-        return steps
+            if isinstance(layer, MatVec):
+                window, pool = self.graph.producer(layer.input), self._only_reader(layer)
+                window = window if isinstance(window, SlidingWindow) and self._only_reader(window) else None
+                pool = pool if isinstance(pool, MaxPool) and layer.activation is not None else None
+                inside |= {fused.name for fused in (window, pool) if fused is not None}
+                reads = layer.inputs if window is None else window.inputs
+                makes = layer.outputs if pool is None else pool.outputs
+                steps.append(_Step(reads, makes, layer, window, pool))
+            else:
+                steps.append(_Step(layer.inputs, layer.outputs, layer))
+        return [step for step in steps if step.layer.name not in inside]
 
-    def _only_feeds_matvec(self, layer: SlidingWindow) -> bool:
+    def _only_reader(self, layer: Layer) -> Layer | None:
         readers = self.graph.consumers(layer.output)
-        return layer.output != self.graph.output and len(readers) == 1 and isinstance(readers[0], MatVec)
+        return readers[0] if len(readers) == 1 and layer.output != self.graph.output else None
 
     def _check(self, images: np.ndarray) -> None:
         expected = self.graph.tensors[self.graph.input].shape
@@ -350,31 +371,22 @@ class Reference:
         self._check(images)
         out = self.graph.tensors[self.graph.output]
         result = np.empty((len(images), out.size), storage_dtype(out.dtype))
-        blocks = [slice(i, i + BATCH) for i in range(0, len(images), BATCH)]
-
-        def work_through(mine: list[slice]) -> None:
-            work = Workspace()
-            for block in mine:
-                values = self._run(self._fused, images[block], work)
-                result[block] = values[self.graph.output].reshape(-1, out.size)
-
-        if self.threads == 1 or len(blocks) < 2:
-            work_through(blocks)
-            return result
-        shares = [blocks[i :: self.threads] for i in range(self.threads)]
-        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(self.threads) as pool:
-            list(pool.map(work_through, shares))
+        work = Workspace()
+        for i in range(0, len(images), BATCH):
+            values = self._run(self._fused, images[i : i + BATCH], work)
+            result[i : i + BATCH] = values[self.graph.output].reshape(-1, out.size)
         return result
 
     def _run(self, steps: list[_Step], images: np.ndarray, work: Workspace) -> dict[str, np.ndarray]:
         values = {self.graph.input: images}
         for step in steps:
             inputs = tuple(values[name] for name in step.reads)
-            if step.kernel is not None:
-                made = (_run_matvec(step.kernel, step.window, inputs[0], work),)
+            kernel = self._kernels.get(step.layer.name)
+            if kernel is not None:
+                made = (_run_matvec(kernel, step.window, inputs[0], work, step.pool),)
             else:
                 made = evaluate_layer(step.layer, self.graph, inputs)
-            values.update(zip(step.layer.outputs, made, strict=True))
+            values.update(zip(step.makes, made, strict=True))
         return values
 
 
