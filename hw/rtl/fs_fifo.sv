@@ -42,6 +42,7 @@ module fs_fifo #(
   end else begin : g_ram
     localparam int unsigned ADDR_BITS = $clog2(DEPTH);
     localparam int unsigned COUNT_BITS = $clog2(DEPTH + 1);
+    localparam bit WRAPS = (DEPTH & (DEPTH - 1)) != 0;
     localparam logic [ADDR_BITS-1:0] LAST = ADDR_BITS'(DEPTH - 1);
 
     logic [ADDR_BITS-1:0] wr_addr_q;
@@ -64,16 +65,12 @@ module fs_fifo #(
         not_full_q <= 1'b1;
         not_empty_q <= 1'b0;
       end else begin
-        if (push) wr_addr_q <= wr_addr_q == LAST ? '0 : wr_addr_q + 1'b1;
-        if (pop) rd_addr_q <= rd_addr_q == LAST ? '0 : rd_addr_q + 1'b1;
-        if (push && !pop) begin
-          count_q <= count_q + 1'b1;
-          not_full_q <= count_q != COUNT_BITS'(DEPTH - 1);
-          not_empty_q <= 1'b1;
-        end else if (pop && !push) begin
-          count_q <= count_q - 1'b1;
-          not_full_q <= 1'b1;
-          not_empty_q <= count_q != COUNT_BITS'(1);
+        if (push) wr_addr_q <= WRAPS && wr_addr_q == LAST ? '0 : wr_addr_q + 1'b1;
+        if (pop) rd_addr_q <= WRAPS && rd_addr_q == LAST ? '0 : rd_addr_q + 1'b1;
+        if (push != pop) begin
+          count_q <= count_q + (push ? COUNT_BITS'(1) : {COUNT_BITS{1'b1}});
+          not_full_q <= pop || count_q != COUNT_BITS'(DEPTH - 1);
+          not_empty_q <= push || count_q != COUNT_BITS'(1);
         end
       end
     end

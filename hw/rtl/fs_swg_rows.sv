@@ -42,6 +42,9 @@ module fs_swg_rows #(
   localparam int SLOTS = int'(KH) + (int'(SH) > FRAME_STEP ? int'(SH) : FRAME_STEP) + SPARE;
   localparam int unsigned DEPTH = unsigned'(SLOTS) * ROW;
 
+  localparam bit ROW_POW2 = (ROW & (ROW - 1)) == 0;
+  localparam bit DEPTH_WRAPS = (DEPTH & (DEPTH - 1)) != 0;
+
   localparam int unsigned ADDR_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
   localparam int unsigned SLOT_BITS = $clog2(SLOTS);
   localparam int unsigned COL_BITS = $clog2(ROW + PAD_LEFT + PAD_RIGHT + 1);
@@ -52,30 +55,41 @@ module fs_swg_rows #(
   localparam int unsigned RUN_BITS = $clog2(RUN) + 1;
   localparam int unsigned KH_BITS = $clog2(KH) + 1;
   localparam int unsigned REP_BITS = $clog2(REPEAT) + 1;
-  localparam int unsigned ROW_BITS = $clog2(ROW) + 1;
   localparam int unsigned H_BITS = $clog2(H) + 1;
 
   // -- write side: any row for which there is a slot -----------------------------------------------
   logic [FILL_BITS-1:0] room_q;  // rows that may still be written, less one
   logic [FILL_BITS-1:0] rows_q;  // complete rows from the top of the current window on, less KH
   logic [ADDR_BITS-1:0] wr_addr_q;
-  logic [ROW_BITS-1:0] wr_col_q;
   logic [H_BITS-1:0] wr_row_q;
+  wire wr_col_last;
 
   assign s_axis_tready = !room_q[FILL_BITS-1];
 
   wire write = s_axis_tvalid && s_axis_tready;
-  wire row_written = write && wr_col_q[ROW_BITS-1];
+  wire row_written = write && wr_col_last;
   wire frame_written = wr_row_q[H_BITS-1];
+
+  if (ROW_POW2) begin : g_wr_col_low
+    assign wr_col_last = (wr_addr_q & ADDR_BITS'(ROW - 1)) == ADDR_BITS'(ROW - 1);
+  end else begin : g_wr_col
+    localparam int unsigned ROW_BITS = $clog2(ROW) + 1;
+    logic [ROW_BITS-1:0] wr_col_q;
+
+    assign wr_col_last = wr_col_q[ROW_BITS-1];
+
+    always_ff @(posedge clk) begin
+      if (!rst_n) wr_col_q <= ROW_BITS'(int'(ROW) - 2);
+      else if (write) wr_col_q <= wr_col_last ? ROW_BITS'(int'(ROW) - 2) : wr_col_q - 1'b1;
+    end
+  end
 
   always_ff @(posedge clk) begin
     if (!rst_n) begin
       wr_addr_q <= '0;
-      wr_col_q  <= ROW_BITS'(int'(ROW) - 2);
       wr_row_q  <= H_BITS'(int'(H) - 2);
-    end else if (write) begin
-      wr_addr_q <= wr_addr_q == ADDR_BITS'(DEPTH - 1) ? '0 : wr_addr_q + 1'b1;
-      wr_col_q  <= wr_col_q[ROW_BITS-1] ? ROW_BITS'(int'(ROW) - 2) : wr_col_q - 1'b1;
+    end else begin
+      if (write) wr_addr_q <= DEPTH_WRAPS && wr_addr_q == ADDR_BITS'(DEPTH - 1) ? '0 : wr_addr_q + 1'b1;
       if (row_written) wr_row_q <= frame_written ? H_BITS'(int'(H) - 2) : wr_row_q - 1'b1;
     end
   end
@@ -107,7 +121,7 @@ module fs_swg_rows #(
   logic [LINE_BITS-1:0] line_add;
   logic [SLOT_BITS:0] slot_add;
   logic [SLOT_BITS:0] slot_sum;
-  logic [ADDR_BITS-1:0] slot_base;
+  wire [ADDR_BITS-1:0] addr;
 
   always_comb begin
     col_add  = COL_BITS'(1);
@@ -129,11 +143,22 @@ module fs_swg_rows #(
     end
     if (frame_last) slot_add = (SLOT_BITS + 1)'((2 * SLOTS + 1 - int'(KH) + FRAME_STEP) % SLOTS);
     slot_sum  = {1'b0, slot_q} + slot_add;
-    // A table of SLOTS constants: the slots need not be a power of two apart.
-    slot_base = '0;
-    for (int unsigned i = 1; i < unsigned'(SLOTS); i++) begin
-      if (slot_q == SLOT_BITS'(i)) slot_base = ADDR_BITS'(i * ROW);
+  end
+
+  if (ROW_POW2) begin : g_addr_join
+    assign addr = (ADDR_BITS'(slot_q) << $clog2(ROW)) | ADDR_BITS'(col_q & COL_BITS'(ROW - 1));
+  end else begin : g_addr_add
+    // A table of SLOTS constants: no multiplier, whatever the size of a row.
+    logic [ADDR_BITS-1:0] slot_base;
+
+    always_comb begin
+      slot_base = '0;
+      for (int unsigned i = 1; i < unsigned'(SLOTS); i++) begin
+        if (slot_q == SLOT_BITS'(i)) slot_base = ADDR_BITS'(i * ROW);
+      end
     end
+
+    assign addr = slot_base + ADDR_BITS'(col_q);
   end
 
   always_ff @(posedge clk) begin
@@ -159,7 +184,7 @@ module fs_swg_rows #(
 
   always_ff @(posedge clk) begin
     if (issue) begin
-      req_addr_q <= slot_base + ADDR_BITS'(col_q);
+      req_addr_q <= addr;
       req_zero_q <= zero_col || zero_line;
       req_row_done_q <= row_last;
       req_frame_done_q <= frame_last;
@@ -175,18 +200,29 @@ module fs_swg_rows #(
   // -- rows: written ones are added to rows_q, rows left behind are added to room_q --------------------
   // Padding rows below a frame count as written together with its last row.
   wire row_freed = req_valid_q && req_ready && req_row_done_q;
+  wire row_left = issue && row_last;
   logic [FILL_BITS-1:0] rows_add;
   logic [FILL_BITS-1:0] room_add;
 
+  // Constants in full, so that each counter has one adder.
   always_comb begin
-    rows_add = '0;
-    if (row_written) rows_add = frame_written ? FILL_BITS'(1 + BELOW) : FILL_BITS'(1);
-    if (issue && row_last) begin
-      rows_add = rows_add - (frame_last ? FILL_BITS'(FRAME_STEP + BELOW) : FILL_BITS'(int'(SH)));
+    if (row_written && frame_written) begin
+      rows_add = FILL_BITS'(1 + BELOW);
+      if (row_left) rows_add = frame_last ? FILL_BITS'(1 - FRAME_STEP) : FILL_BITS'(1 + BELOW - int'(SH));
+    end else if (row_written) begin
+      rows_add = FILL_BITS'(1);
+      if (row_left) rows_add = frame_last ? FILL_BITS'(1 - FRAME_STEP - BELOW) : FILL_BITS'(1 - int'(SH));
+    end else begin
+      rows_add = '0;
+      if (row_left) rows_add = frame_last ? FILL_BITS'(-FRAME_STEP - BELOW) : FILL_BITS'(-int'(SH));
     end
-    room_add = '0;
-    if (row_freed) room_add = req_frame_done_q ? FILL_BITS'(FRAME_STEP) : FILL_BITS'(int'(SH));
-    if (row_written) room_add = room_add - 1'b1;
+    if (row_written) begin
+      room_add = FILL_BITS'(-1);
+      if (row_freed) room_add = req_frame_done_q ? FILL_BITS'(FRAME_STEP - 1) : FILL_BITS'(int'(SH) - 1);
+    end else begin
+      room_add = '0;
+      if (row_freed) room_add = req_frame_done_q ? FILL_BITS'(FRAME_STEP) : FILL_BITS'(int'(SH));
+    end
   end
 
   always_ff @(posedge clk) begin
