@@ -140,6 +140,11 @@ def _unpack_tar(path: Path, folder: Path, skip: re.Pattern[str] | None) -> None:
             stream = tar.extractfile(member)
             assert stream is not None
             _store(path, target, member.name, stream)
+        # Reading also stops, silently, at a header that is cut or altered; a whole archive stops at zeros.
+        assert tar.fileobj is not None
+        tar.fileobj.seek(tar.offset)
+        if tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+            raise EOFError("it stops before its end mark")
 
 
 def _unpack_zip(path: Path, folder: Path, skip: re.Pattern[str] | None) -> None:

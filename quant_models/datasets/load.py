@@ -117,8 +117,14 @@ def _check_path(entry: Entry, path: Path | str | None) -> Path | None:
     if path in (None, ""):
         raise ConfigError(f"data set {info.name!r} needs its files", f"give DATA=<folder or archive>{where}")
     path = Path(path)  # type: ignore[arg-type]
-    if not path.exists():
-        raise DataError(f"{path} does not exist", f"point to the folder or archive of {info.name!r}{where}")
+    try:
+        path.stat()
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{path} does not exist", f"point to the folder or archive of {info.name!r}{where}"
+        ) from error
+    except OSError as error:
+        raise unreadable(error, path) from error
     return path
 
 

@@ -97,7 +97,8 @@ def split_dataset(dataset: DefectDataset, seed: int, fractions: Sequence[float] 
     """Split a data set by class, keeping clusters of images together.
 
     Within each class the clusters are shuffled, then dealt out, the largest first, each to the part
-    that lacks most. A cluster whose images have several labels counts as its most frequent one.
+    that lacks most, but so that every part gets a cluster. A cluster whose images have several labels
+    counts as its most frequent one.
 
     Parameters
     ----------
@@ -113,7 +114,7 @@ def split_dataset(dataset: DefectDataset, seed: int, fractions: Sequence[float] 
     ConfigError
         The seed or the fractions are not valid.
     DataError
-        A class has fewer than three clusters, or they are too uneven to reach every part.
+        A class has fewer than three clusters.
     """
     fractions = _check_fractions(fractions)
     if seed < 0:
@@ -128,7 +129,6 @@ def split_dataset(dataset: DefectDataset, seed: int, fractions: Sequence[float] 
     part_of = np.full(len(dataset), -1, dtype=np.int64)
     for label, groups in of_label.items():
         _deal(dataset, label, groups, np.random.default_rng([seed, label]), fractions, part_of)
-    _check_parts(dataset, part_of)
     train, val, test = (np.flatnonzero(part_of == p) for p in range(len(PARTS)))
     return Split(train, val, test, seed, fractions)
 
@@ -146,25 +146,19 @@ def _deal(
         raise DataError(
             f"class {dataset.class_names[label]!r} has {len(groups)} images or groups of images that may be "
             f"parted; a split needs at least {len(PARTS)}",
-            "add images of this class",
+            "add images of this class; images of one item or one group never part",
         )
     shuffled = [groups[i] for i in rng.permutation(len(groups))]
     shuffled.sort(key=len, reverse=True)
     lacking = _targets(sum(map(len, groups)), fractions)
-    for indices in shuffled:
-        part = int(lacking.argmax())
+    empty = set(range(len(PARTS)))
+    for left, indices in zip(range(len(shuffled), 0, -1), shuffled, strict=True):
+        # The last clusters go to the parts that would stay empty otherwise.
+        choice = sorted(empty) if left <= len(empty) else range(len(PARTS))
+        part = max(choice, key=lambda p: lacking[p])
         part_of[indices] = part
         lacking[part] -= len(indices)
-
-
-def _check_parts(dataset: DefectDataset, part_of: np.ndarray) -> None:
-    for label, name in enumerate(dataset.class_names):
-        for p, part in enumerate(PARTS):
-            if not np.any(part_of[dataset.labels == label] == p):
-                raise DataError(
-                    f"the {part} part of the split has no image of class {name!r}: its groups are too uneven",
-                    "add images of this class from other groups, or choose other fractions",
-                )
+        empty.discard(part)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,112 @@
+"""Synthetic files in the layouts of real data sets."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from finnspect.package import Preprocessing
+from PIL import Image
+
+from quant_models.datasets.neu import NEU_DET_CLASSES
+
+REAL_NEU_DET = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "NEU-DET.tar.xz"
+
+
+@pytest.fixture
+def grey16() -> Preprocessing:
+    return Preprocessing(color="grey", height=16, width=16, scale=1 / 255)
+
+
+def picture(seed: int, height: int = 20, width: int = 24) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)
+
+
+def encode(pixels: np.ndarray, kind: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def write_image(path: Path, seed: int, **size: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kind = "JPEG" if path.suffix in (".jpg", ".jpeg") else "PNG"
+    pixels = picture(seed, **size)
+    path.write_bytes(encode(pixels[..., None].repeat(3, axis=2) if kind == "JPEG" else pixels, kind))
+    return path
+
+
+@pytest.fixture
+def neu_folder(tmp_path: Path) -> Path:
+    """NEU-DET in small: five images of each class, with annotations."""
+    root = tmp_path / "NEU-DET"
+    (root / "ANNOTATIONS").mkdir(parents=True)
+    for c, name in enumerate(NEU_DET_CLASSES):
+        for i in range(1, 6):
+            write_image(root / "IMAGES" / f"{name}_{i}.jpg", 100 * c + i)
+            (root / "ANNOTATIONS" / f"{name}_{i}.xml").write_text("<annotation/>")
+    return root
+
+
+@pytest.fixture
+def class_folder(tmp_path: Path) -> Path:
+    """Two classes of six images: good, and bad with two items of three views."""
+    root = tmp_path / "parts"
+    for i in range(6):
+        write_image(root / "good" / f"g{i}.png", i)
+        write_image(root / "bad" / f"item{i // 3}" / f"view{i}.png", 10 + i)
+    write_image(root / "bad" / "single.png", 99)
+    return root
+
+
+def pack_tar(folder: Path, path: Path, mode: str = "w:xz") -> Path:
+    with tarfile.open(path, mode) as tar:
+        tar.add(folder, arcname=folder.name)
+    return path
+
+
+def pack_zip(folder: Path, path: Path) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(folder.rglob("*")):
+            archive.write(file, f"{folder.name}/{file.relative_to(folder).as_posix()}")
+    return path
+
+
+PACKERS: dict[str, Callable[[Path, Path], Path]] = {
+    ".tar.xz": pack_tar,
+    ".tar.gz": lambda folder, path: pack_tar(folder, path, "w:gz"),
+    ".tar": lambda folder, path: pack_tar(folder, path, "w"),
+    ".zip": pack_zip,
+}
+
+
+@pytest.fixture(params=sorted(PACKERS))
+def packer(request: pytest.FixtureRequest) -> Callable[[Path], Path]:
+    """Pack a folder into each kind of archive in turn, beside it."""
+    return lambda folder: PACKERS[request.param](folder, folder.with_name(folder.name + request.param))
+
+
+@pytest.fixture
+def tools():
+    """Give the helpers of this file to tests, which cannot import a conftest by name."""
+
+    class Tools:
+        picture = staticmethod(picture)
+        encode = staticmethod(encode)
+        write_image = staticmethod(write_image)
+        pack_tar = staticmethod(pack_tar)
+        pack_zip = staticmethod(pack_zip)
+
+    return Tools
+
+
+@pytest.fixture(scope="session")
+def real_neu_det() -> Path:
+    if not REAL_NEU_DET.is_file():
+        pytest.skip(f"the real NEU-DET archive is not at {REAL_NEU_DET}")
+    return REAL_NEU_DET
