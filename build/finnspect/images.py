@@ -63,7 +63,8 @@ def read_images(path: Path | None, package: ModelPackage, count: int | None = No
 def _read_folder(folder: Path, package: ModelPackage, count: int | None) -> Images:
     from finnspect_driver.preprocess import preprocess
 
-    from quant_models.datasets.decode import IMAGE_SUFFIXES, decode_image
+    from quant_models.datasets.decode import decode_image
+    from quant_models.datasets.files import IMAGE_SUFFIXES
 
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)[:count]
     if not files:
