@@ -20,12 +20,14 @@ from finnspect.toolchains.ecp5_pll import PllSettings, solve_pll
 PACKAGE = "finnspect_build"
 #: Modules of ``hw/rtl`` that the shell instantiates besides its own.
 LIBRARY_MODULES = ("fs_fifo", "fs_dwc", "fs_skid")
-#: Bytes of one image byte buffer in one ECP5 block RAM (2,048 x 9).
+#: Image bytes in one ECP5 block RAM (2,048 x 9).
 BLOCK_RAM_BYTES = 2048
 #: Share of the device's block RAM that may go into room for a second image.
 _DOUBLE_SHARE = 1 / 4
 #: Bytes of a request around the image, and of a reply around its payload.
 _FRAME_OVERHEAD = 12
+#: About a second: no model that fits takes so long for one image.
+CORE_TIMEOUT_CYCLES = 1 << 26
 _BITS_A_BYTE = 10
 
 
@@ -122,6 +124,8 @@ class ShellSettings:
         32 hexadecimal digits.
     pll
         Dividers that make the core clock.
+    core_timeout_cycles
+        Core clocks after which an unanswered image is a fault of the core.
     """
 
     frame_bytes: int
@@ -132,6 +136,7 @@ class ShellSettings:
     timeout_cycles: int
     build_id: str
     pll: PllSettings
+    core_timeout_cycles: int = CORE_TIMEOUT_CYCLES
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[0-9a-f]{32}", self.build_id):
@@ -170,6 +175,7 @@ class ShellSettings:
             "CLOCK_HZ": self.clock_hz,
             "UART_DIVIDER": self.baud.divider,
             "UART_TIMEOUT_CYCLES": self.timeout_cycles,
+            "CORE_TIMEOUT_CYCLES": self.core_timeout_cycles,
             "FRAME_BYTES": self.frame_bytes,
             "BUFFER_BYTES": self.buffer_bytes,
             "CLASSES": self.classes,

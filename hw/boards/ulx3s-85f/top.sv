@@ -71,14 +71,15 @@ module top (
   assign rst_n = rst_n_q;
 
   fs_uart_shell #(
-      .FRAME_BYTES   (finnspect_build::FRAME_BYTES),
-      .CLASSES       (finnspect_build::CLASSES),
-      .IN_WIDTH      (IN_WIDTH),
-      .BUFFER_BYTES  (finnspect_build::BUFFER_BYTES),
-      .DIVIDER       (finnspect_build::UART_DIVIDER),
-      .CLOCK_HZ      (finnspect_build::CLOCK_HZ),
-      .TIMEOUT_CYCLES(finnspect_build::UART_TIMEOUT_CYCLES),
-      .BUILD_ID      (finnspect_build::BUILD_ID)
+      .FRAME_BYTES        (finnspect_build::FRAME_BYTES),
+      .CLASSES            (finnspect_build::CLASSES),
+      .IN_WIDTH           (IN_WIDTH),
+      .BUFFER_BYTES       (finnspect_build::BUFFER_BYTES),
+      .DIVIDER            (finnspect_build::UART_DIVIDER),
+      .CLOCK_HZ           (finnspect_build::CLOCK_HZ),
+      .TIMEOUT_CYCLES     (finnspect_build::UART_TIMEOUT_CYCLES),
+      .CORE_TIMEOUT_CYCLES(finnspect_build::CORE_TIMEOUT_CYCLES),
+      .BUILD_ID           (finnspect_build::BUILD_ID)
   ) u_shell (
       .clk          (clk),
       .rst_n        (rst_n),

@@ -196,6 +196,7 @@ class UartAccelerator:
         self._port = _open(port, baud) if self._own else port
         self._tag = 0
         self._pending = bytearray()
+        self._clean = True  # the last request was answered: nothing late can come
         #: Clocks that the core took for the last image.
         self.last_cycles: int | None = None
         try:
@@ -273,10 +274,12 @@ class UartAccelerator:
             except LinkError:
                 if attempt == self.retries:
                     raise
-            self._drain()
         raise AssertionError("unreachable")
 
     def _exchange(self, command: int, payload: bytes, wanted: int) -> bytes:
+        if not self._clean:
+            self._drain()
+        self._clean = False
         self._tag = self._tag % 255 + 1  # 0 is what the hardware says when it read no tag
         request = encode_request(command, self._tag, payload)
         line_s = 10.0 * (len(request) + _INFO.size + 12) / self._baud
@@ -284,11 +287,14 @@ class UartAccelerator:
         self._write(request)
         while True:
             code, tag, reply = self._read_reply(deadline)
-            if code == REPLY_ERROR and tag in (0, self._tag):
+            if code == REPLY_ERROR:
+                # Whatever its tag: a request that was damaged, or taken for the rest of another one, is
+                # answered with a tag that is not its own.
                 raise DeviceError(reply[0] if reply else 0)
             if tag == self._tag and code == wanted:
+                self._clean = True
                 return reply
-            # The late answer to a request that was given up.
+            # Else the late answer to a request that was given up.
 
     # -- bytes -------------------------------------------------------------------------------------
 
