@@ -2,16 +2,21 @@
 //
 // Latency ceil(log2(N)) cycles (N = 1: a wire), one sum a cycle. Operand i sits at x[i*IN_BITS +: IN_BITS].
 // Levels grow by one bit up to OUT_BITS; beyond, sums wrap modulo 2^OUT_BITS, which is exact where the total fits.
+// CARRY 1: each operand comes with one more unit c[i]. Every adder takes one such unit in, so that all but one are
+// in sum; the last one leaves as carry, in step with sum. (An operand of all ones, -1, plus its unit is 0.)
 `default_nettype none
 
 module fs_adder_tree #(
     parameter int unsigned N = 2,  // operands
     parameter int unsigned IN_BITS = 8,
-    parameter int unsigned OUT_BITS = 9
+    parameter int unsigned OUT_BITS = 9,
+    parameter int unsigned CARRY = 0
 ) (
     input wire clk,
     input wire [N*IN_BITS-1:0] x,
-    output wire [OUT_BITS-1:0] sum
+    input wire [N-1:0] c,
+    output wire [OUT_BITS-1:0] sum,
+    output wire carry
 );
   localparam int unsigned LEVELS = N > 1 ? $clog2(N) : 0;
 
@@ -19,11 +24,13 @@ module fs_adder_tree #(
     localparam int unsigned COUNT = (N + (1 << l) - 1) >> l;
     localparam int unsigned BITS = (IN_BITS + l < OUT_BITS) ? IN_BITS + l : OUT_BITS;
     logic [COUNT*BITS-1:0] part;
+    logic [COUNT-1:0] unit;
 
     if (l == 0) begin : g_in
       for (genvar i = 0; i < COUNT; i++) begin : g_operand
         assign part[i*BITS+:BITS] = BITS'(signed'(x[i*IN_BITS+:IN_BITS]));
       end
+      assign unit = c;
     end else begin : g_add
       localparam int unsigned LOWER = (N + (1 << (l - 1)) - 1) >> (l - 1);
       localparam int unsigned LOWER_BITS = (IN_BITS + l - 1 < OUT_BITS) ? IN_BITS + l - 1 : OUT_BITS;
@@ -31,9 +38,20 @@ module fs_adder_tree #(
         wire signed [BITS-1:0] left = BITS'(signed'(g_level[l-1].part[2*i*LOWER_BITS+:LOWER_BITS]));
         if (2 * i + 1 < LOWER) begin : g_pair
           wire signed [BITS-1:0] right = BITS'(signed'(g_level[l-1].part[(2*i+1)*LOWER_BITS+:LOWER_BITS]));
-          always_ff @(posedge clk) part[i*BITS+:BITS] <= left + right;
+          if (CARRY != 0) begin : g_carry
+            wire [BITS:0] total = {left, 1'b1} + {right, g_level[l-1].unit[2*i]};
+            always_ff @(posedge clk) part[i*BITS+:BITS] <= total[BITS:1];
+            wire unused = &{1'b0, total[0]};
+          end else begin : g_plain
+            always_ff @(posedge clk) part[i*BITS+:BITS] <= left + right;
+            wire unused = g_level[l-1].unit[2*i];
+          end
+          always_ff @(posedge clk) unit[i] <= g_level[l-1].unit[2*i+1];
         end else begin : g_single
-          always_ff @(posedge clk) part[i*BITS+:BITS] <= left;
+          always_ff @(posedge clk) begin
+            part[i*BITS+:BITS] <= left;
+            unit[i] <= g_level[l-1].unit[2*i];
+          end
         end
       end
     end
@@ -41,6 +59,7 @@ module fs_adder_tree #(
 
   wire unused = &{1'b0, clk};  // N = 1
   assign sum = OUT_BITS'(signed'(g_level[LEVELS].part));
+  assign carry = g_level[LEVELS].unit;
 endmodule
 
 `default_nettype wire

@@ -24,6 +24,7 @@ module fs_dot_lut #(
   localparam int unsigned P_BITS = W_BITS + A_BITS;
   wire [SIMD*P_BITS-1:0] product;
   wire [ACC_BITS-1:0] sum;
+  wire no_carry;
 
   for (genvar s = 0; s < SIMD; s++) begin : g_mul
     fs_mul_lut #(
@@ -46,9 +47,12 @@ module fs_dot_lut #(
       .OUT_BITS(ACC_BITS)
   ) u_tree (
       .clk(clk),
-      .x  (product),
-      .sum(sum)
+      .x(product),
+      .c('0),
+      .sum(sum),
+      .carry(no_carry)
   );
+  wire unused_carry = &{1'b0, no_carry};
 
   if (SF == 1) begin : g_no_acc
     assign acc = sum;

@@ -8,8 +8,8 @@
 // result is taken only when the FIFO at the end has a place for it (DEPTH places, as many as cover the latency).
 //
 // Accumulators wrap modulo 2^ACC_BITS: the type must hold every final value, not the partial sums.
-// MUL_STYLE "lut": radix-4 rows in LUTs (fs_mul_lut). "dsp": hard multipliers of at most 18 x 18, rows share one
-// while widths allow (fs_dot_dsp).
+// MUL_STYLE "lut": radix-4 rows in LUTs (fs_mul_lut). "dsp": hard multipliers of at most 18 x 18; elements of a row
+// (fs_dot_elems) or else rows (fs_dot_lanes) share one while widths allow, two at W4A4, three or more below.
 //
 // Files, all $readmemh:
 //   WEIGHT_FILE   NF*SF words of PE*SIMD*W_BITS, address nf*SF + sf; row nf*PE + p, column sf*SIMD + s at bits
@@ -30,7 +30,7 @@ module fs_mvau #(
     parameter int unsigned A_BITS = 4,  // input element, 1 to 8
     parameter int unsigned A_SIGNED = 0,
     parameter int unsigned ACC_BITS = 16,  // signed accumulator
-    parameter int unsigned O_BITS = 4,  // output element
+    parameter int unsigned O_BITS = 16,  // output element
     parameter int O_BASE = 0,  // output below every threshold
     parameter int unsigned THRESHOLDS = 0,  // steps of the staircase, 0: none
     parameter WEIGHT_FILE = "weights.mem",
@@ -48,6 +48,21 @@ module fs_mvau #(
     output wire m_axis_tvalid,
     input wire m_axis_tready
 );
+  // largest groups whose packed operands fit 18 bits, see fs_dot_elems and fs_dot_lanes
+  function automatic int unsigned elems_fit();
+    elems_fit = 1;
+    for (int unsigned n = 2; n <= 8; n++) begin
+      if (n <= SIMD && (n - 1) * (W_BITS + A_BITS + $clog2(n)) + (W_BITS > A_BITS ? W_BITS : A_BITS) + 1 <= 18)
+        elems_fit = n;
+    end
+  endfunction
+  function automatic int unsigned lanes_fit();
+    lanes_fit = 1;
+    for (int unsigned n = 2; n <= 8; n++) begin
+      if (n <= PE && (n - 1) * (W_BITS + A_BITS + $clog2(SIMD)) + W_BITS + 1 <= 18) lanes_fit = n;
+    end
+  endfunction
+
   localparam int unsigned SF = MW / SIMD;
   localparam int unsigned NF = MH / PE;
   localparam int unsigned WORDS = NF * SF;
@@ -57,7 +72,12 @@ module fs_mvau #(
   localparam logic [95:0] MUL_TEXT = 96'(MUL_STYLE);  // one width to compare in
   localparam logic [95:0] THRESH_TEXT = 96'(THRESH_STYLE);
   localparam bit USE_DSP = MUL_TEXT == 96'("dsp");
-  localparam int unsigned TREE_LATENCY = SIMD > 1 ? $clog2(SIMD) : 0;
+  // hard multipliers: elements of a row that share one (fs_dot_elems), or rows that share one (fs_dot_lanes)
+  localparam int unsigned ELEMS = elems_fit();
+  localparam int unsigned LANES = lanes_fit();
+  localparam int unsigned ELEM_MULS = (SIMD + ELEMS - 1) / ELEMS;  // a row
+  localparam bit BY_ELEMS = USE_DSP && ELEMS > 1 && PE * ELEM_MULS <= SIMD * ((PE + LANES - 1) / LANES);
+  localparam int unsigned TREE_LATENCY = $clog2(BY_ELEMS ? ELEM_MULS : SIMD);
   localparam int unsigned MUL_LATENCY = USE_DSP ? 2 : W_BITS <= 2 ? 0 : W_BITS <= 4 ? 1 : 2;
   localparam int unsigned DOT_LATENCY = MUL_LATENCY + TREE_LATENCY;  // to the sum
   localparam int unsigned ACC_LATENCY = USE_DSP || SF > 1 ? 1 : 0;
@@ -67,11 +87,6 @@ module fs_mvau #(
   // a place is free again 3 cycles after its result is written
   localparam int unsigned DEPTH = (LATENCY + 3 + SF - 1) / SF + 1;
   localparam int unsigned CREDIT_BITS = $clog2(DEPTH + 1);
-  // rows that share an 18-bit multiplier operand
-  localparam int unsigned LANE_BITS = W_BITS + A_BITS + $clog2(SIMD);
-  localparam int unsigned FIT = W_BITS + 1 + LANE_BITS <= 18 ? 1 + (17 - W_BITS) / LANE_BITS : 1;
-  localparam int unsigned LANES = FIT < PE ? FIT : PE;
-
   if (SIMD == 0 || PE == 0 || MW % SIMD != 0 || MH % PE != 0 || PE > 1000) begin : g_bad_folding
     $error("fs_mvau: SIMD divides MW, PE divides MH and is at most 1000");
   end
@@ -182,19 +197,60 @@ module fs_mvau #(
 
   wire [PE*ACC_BITS-1:0] acc;
 
-  if (USE_DSP) begin : g_dsp
+  if (BY_ELEMS) begin : g_elems
+    localparam int unsigned K = W_BITS + A_BITS + $clog2(ELEMS);
+    localparam int unsigned OP_BITS = (ELEMS - 1) * K + A_BITS + 1;
+    logic [ELEM_MULS*OP_BITS-1:0] op_q;
+    for (genvar g = 0; g < ELEM_MULS; g++) begin : g_operand
+      localparam int unsigned N = (g + 1) * ELEMS <= SIMD ? ELEMS : SIMD - g * ELEMS;
+      wire [N*A_BITS-1:0] reversed;
+      wire [(N-1)*K+A_BITS:0] packed_op;
+      for (genvar i = 0; i < N; i++) begin : g_reverse
+        assign reversed[i*A_BITS+:A_BITS] = a_q[(g*ELEMS+N-1-i)*A_BITS+:A_BITS];
+      end
+      fs_pack #(
+          .N(N),
+          .BITS(A_BITS),
+          .SIGNED(A_SIGNED),
+          .K(K)
+      ) u_pack (
+          .x(reversed),
+          .y(packed_op)
+      );
+      always_ff @(posedge clk) op_q[g*OP_BITS+:OP_BITS] <= OP_BITS'(signed'(packed_op));
+    end
+    for (genvar p = 0; p < PE; p++) begin : g_row
+      fs_dot_elems #(
+          .GROUP(ELEMS),
+          .SIMD(SIMD),
+          .W_BITS(W_BITS),
+          .A_BITS(A_BITS),
+          .ACC_BITS(ACC_BITS)
+      ) u_dot (
+          .clk(clk),
+          .a(op_q),
+          .w(weights[p*SIMD*W_BITS+:SIMD*W_BITS]),
+          .first(start_q[SUM_STAGE-1]),
+          .acc(acc[p*ACC_BITS+:ACC_BITS])
+      );
+    end
+  end else if (USE_DSP) begin : g_lanes
+    logic [SIMD*(A_BITS+1)-1:0] ax_q;
+    for (genvar s = 0; s < SIMD; s++) begin : g_operand
+      wire [A_BITS-1:0] a = a_q[s*A_BITS+:A_BITS];
+      always_ff @(posedge clk) ax_q[s*(A_BITS+1)+:A_BITS+1] <= {(A_SIGNED != 0) & a[A_BITS-1], a};
+    end
     for (genvar p = 0; p < PE; p += LANES) begin : g_group
       localparam int unsigned ROWS = p + LANES <= PE ? LANES : PE - p;
-      fs_dot_dsp #(
+      fs_dot_lanes #(
           .LANES(ROWS),
           .SIMD(SIMD),
           .W_BITS(W_BITS),
           .A_BITS(A_BITS),
-          .A_SIGNED(A_SIGNED),
           .ACC_BITS(ACC_BITS)
       ) u_dot (
           .clk(clk),
-          .a(a_q),
+          .a(ax_q),
           .w(weights[p*SIMD*W_BITS+:ROWS*SIMD*W_BITS]),
           .first(start_q[SUM_STAGE-1]),
           .acc(acc[p*ACC_BITS+:ROWS*ACC_BITS])

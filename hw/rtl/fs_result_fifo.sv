@@ -18,17 +18,15 @@ module fs_result_fifo #(
     output wire m_axis_tvalid,
     input wire m_axis_tready
 );
-  localparam int unsigned PTR_BITS = $clog2(DEPTH);
-  localparam int unsigned COUNT_BITS = $clog2(DEPTH + 1);
+  // While the output register is empty, an entry passes through memory in one cycle: one place less is needed there.
+  localparam int unsigned MEM_DEPTH = DEPTH - 1;
+  localparam int unsigned COUNT_BITS = $clog2(MEM_DEPTH + 1);
   if (DEPTH < 2) begin : g_bad_depth
     $error("fs_result_fifo: DEPTH is 2 or more");
   end
 
-  (* ram_style = "distributed" *)
-  logic [WIDTH-1:0] mem[DEPTH];
-  logic [PTR_BITS-1:0] wptr_q;
-  logic [PTR_BITS-1:0] rptr_q;
-  logic [COUNT_BITS-1:0] count_q;  // entries in mem
+  wire [WIDTH-1:0] head;
+  logic [COUNT_BITS-1:0] count_q;  // entries in memory
   logic some_q;  // count_q != 0
   logic valid_q;
   logic [WIDTH-1:0] data_q;
@@ -38,23 +36,38 @@ module fs_result_fifo #(
 
   always_ff @(posedge clk) begin
     if (!rst_n) begin
-      wptr_q  <= '0;
-      rptr_q  <= '0;
       count_q <= '0;
       some_q  <= 1'b0;
       valid_q <= 1'b0;
     end else begin
-      if (write) wptr_q <= wptr_q == PTR_BITS'(DEPTH - 1) ? '0 : wptr_q + 1'b1;
-      if (load) rptr_q <= rptr_q == PTR_BITS'(DEPTH - 1) ? '0 : rptr_q + 1'b1;
       count_q <= count_d;
       some_q  <= count_d != '0;
       if (!valid_q || m_axis_tready) valid_q <= some_q;
     end
   end
+  always_ff @(posedge clk) if (load) data_q <= head;
 
-  always_ff @(posedge clk) begin
-    if (write) mem[wptr_q] <= wdata;
-    if (load) data_q <= mem[rptr_q];
+  if (MEM_DEPTH == 1) begin : g_register
+    logic [WIDTH-1:0] mem_q;
+    always_ff @(posedge clk) if (write) mem_q <= wdata;
+    assign head = mem_q;
+  end else begin : g_memory
+    localparam int unsigned PTR_BITS = $clog2(MEM_DEPTH);
+    (* ram_style = "distributed" *)
+    logic [WIDTH-1:0] mem[MEM_DEPTH];
+    logic [PTR_BITS-1:0] wptr_q;
+    logic [PTR_BITS-1:0] rptr_q;
+    always_ff @(posedge clk) begin
+      if (!rst_n) begin
+        wptr_q <= '0;
+        rptr_q <= '0;
+      end else begin
+        if (write) wptr_q <= wptr_q == PTR_BITS'(MEM_DEPTH - 1) ? '0 : wptr_q + 1'b1;
+        if (load) rptr_q <= rptr_q == PTR_BITS'(MEM_DEPTH - 1) ? '0 : rptr_q + 1'b1;
+      end
+    end
+    always_ff @(posedge clk) if (write) mem[wptr_q] <= wdata;
+    assign head = mem[rptr_q];
   end
 
   assign popped = valid_q && m_axis_tready;

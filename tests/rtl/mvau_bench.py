@@ -32,11 +32,11 @@ class Case:
     tag: str = field(default="", compare=False)
 
     @property
-    def NF(self) -> int:
+    def NF(self) -> int:  # noqa: N802
         return self.MH // self.PE
 
     @property
-    def SF(self) -> int:
+    def SF(self) -> int:  # noqa: N802
         return self.MW // self.SIMD
 
     @property
@@ -65,7 +65,7 @@ def _operands(case: Case, rng: np.random.Generator, w_type: IntType, a_type: Int
 
 
 def _thresholds(case: Case, rng: np.random.Generator, y: np.ndarray, acc: IntType) -> np.ndarray:
-    """Draw thresholds at and just above accumulators that occur, and between; some never or always reached."""
+    """Draw thresholds at and just above accumulators that occur, and between; a few never, a few always."""
     rows = []
     for row in range(case.MH):
         near = rng.choice(y[:, row], case.steps) + rng.integers(0, 2, case.steps)

@@ -1,4 +1,4 @@
-"""The binary search behind fs_mvau: every number of levels at every rate, shared and pipelined, both memories."""
+"""The binary search behind fs_mvau: levels and rates, shared and pipelined, both kinds of memory."""
 
 from __future__ import annotations
 
