@@ -1,7 +1,7 @@
 // First-word-fall-through FIFO.
 //
-// Holds at least DEPTH beats (the output registers add one or two). One beat a cycle in and out. Latency: DEPTH = 2 is a
-// register slice, 1 cycle; distributed memory 2; block memory 3. s_axis_tready is a register.
+// Holds at least DEPTH beats (the output registers add one or two). One beat a cycle in and out. Latency: DEPTH = 2
+// is a register slice, 1 cycle; distributed memory 2; block memory 3. s_axis_tready is a register.
 //
 // RAM_STYLE: see fs_ram.
 `default_nettype none
@@ -26,7 +26,7 @@ module fs_fifo #(
     $error("fs_fifo: DEPTH is at least 2");
   end
 
-  if (DEPTH == 2) begin : g_slice
+  if (DEPTH <= 2) begin : g_slice
     fs_skid #(
         .WIDTH(WIDTH)
     ) u_skid (

@@ -1,7 +1,7 @@
 // Streaming max pool: KH x KW windows with stride equal to the kernel, rounded down.
 //
-// In: the map in order y, x, channel fold; PE channels of BITS bits a beat, the lowest channel in the low bits. Out: the
-// same for the map of H/KH x W/KW pixels. Rows and columns left over are dropped.
+// In: the map in order y, x, channel fold; PE channels of BITS bits a beat, the lowest channel in the low bits.
+// Out: the same for the map of H/KH x W/KW pixels. Rows and columns left over are dropped.
 //
 // Takes a beat a cycle. Latency from the last beat of a window: 3 cycles (distributed memory) or 4 (block).
 // Memory: running maxima of one output row, (W/KW)*(C/PE) words; block memory only where a row is long

@@ -1,7 +1,7 @@
 // Memory with one write port and one read port; the reads are a stream.
 //
-// A request (s_req_addr) is taken when s_req_tvalid and s_req_tready are high; its word leaves on m_axis, in order, one
-// a cycle. A request with s_req_zero set leaves as zero, whatever its address: padding, without a mux
+// A request (s_req_addr) is taken when s_req_tvalid and s_req_tready are high; its word leaves on m_axis, in order,
+// one a cycle. A request with s_req_zero set leaves as zero, whatever its address: padding, without a mux
 // at the output (the output register is cleared instead).
 // Latency from request to m_axis: 1 cycle with distributed memory, 2 with block memory (whose output
 // is registered before use). A word may be requested in the cycle after its write, and overwritten

@@ -3,14 +3,15 @@
 // In: the map in order y, x, channel fold; SIMD channels of BITS bits a beat, the lowest channel in the low
 // bits; H*W*C/SIMD beats a frame; frames follow each other without a gap or marker.
 // Out: for each output pixel (y, x) REPEAT times the KH*KW*C/SIMD beats of its window, in order kh, kw, channel
-// fold. OH = (H + PT + PB - KH)/SH + 1 and OW likewise, rounded down; rows and columns that no window touches are dropped.
+// fold. OH = (H + PT + PB - KH)/SH + 1 and OW likewise, rounded down; rows and columns that no window touches are
+// dropped.
 //
-// Throughput: one beat a cycle, also across rows and frames, when the input keeps up: OH*OW*REPEAT*KH*KW*C/SIMD cycles a
-// frame, or H*W*C/SIMD when that is more. Latency: the rows that the first window touches, then 2 cycles
+// Throughput: one beat a cycle, also across rows and frames, when the input keeps up: OH*OW*REPEAT*KH*KW*C/SIMD
+// cycles a frame, or H*W*C/SIMD when that is more. Latency: the rows that the first window touches, then 2 cycles
 // (distributed memory) or 3 (block).
 // Memory: KH + max(SH, rows from the last window's top to the next frame) rows, as a ring; one more where reading
-// takes no longer than writing. A row becomes readable when it is complete, and is given back when the last window that
-// touches it was read. A kernel of the whole map (a dense layer) is kept as one long row, a 1x1 kernel with
+// takes no longer than writing. A row becomes readable when it is complete, and is given back when the last window
+// that touches it was read. A kernel of the whole map (a dense layer) is kept as one long row, a 1x1 kernel with
 // stride 1 as rows of one pixel: two rows are double buffering then. These two with REPEAT = 1 are a register slice.
 // Constraints: SIMD divides C; padding is less than the kernel.
 //

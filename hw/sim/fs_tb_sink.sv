@@ -3,8 +3,8 @@
 // Writes each beat as "<hex data> <cycle>" to FILE; `done` rises after DEPTH beats. One more beat than that,
 // tvalid dropped or tdata changed while stalled, tvalid high in reset, or no beat for TIMEOUT cycles stop the
 // simulation with NAME. tready falls at random with probability STALL/256 a cycle. Plus-arguments override:
-// +fs_snk_stall=<0..255>, +fs_seed=<n> (added to SEED), +fs_snk_lazy=1: tready is low until tvalid was seen high for a
-// cycle (finds a sender that waits for tready).
+// +fs_snk_stall=<0..255>, +fs_seed=<n> (added to SEED), +fs_snk_lazy=1: tready is low until tvalid was seen high
+// for a cycle (finds a sender that waits for tready).
 `default_nettype none
 
 module fs_tb_sink #(

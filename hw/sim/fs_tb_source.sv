@@ -2,8 +2,8 @@
 //
 // Reads DEPTH beats of WIDTH bits from FILE ($readmemh) and sends them in order. Before each beat a seeded
 // random number decides, with probability STALL/256 a cycle, whether to wait. While tvalid is low, tdata is
-// random: a receiver that looks at it shows. Plus-arguments override: +fs_src_stall=<0..255> and +fs_seed=<n> (added to
-// SEED). Stops the simulation with NAME if no beat is taken for TIMEOUT cycles.
+// random: a receiver that looks at it shows. Plus-arguments override: +fs_src_stall=<0..255> and +fs_seed=<n>
+// (added to SEED). Stops the simulation with NAME if no beat is taken for TIMEOUT cycles.
 `default_nettype none
 
 module fs_tb_source #(
@@ -22,7 +22,6 @@ module fs_tb_source #(
     input wire m_axis_tready,
     output wire done  // all beats were taken
 );
-  localparam int unsigned WORDS = (WIDTH + 31) / 32;
 
   logic [WIDTH-1:0] beats[DEPTH];
   logic [31:0] rng_q;
@@ -31,7 +30,7 @@ module fs_tb_source #(
   int unsigned seed;
   int unsigned sent_q;
   int unsigned idle_q;
-  logic [32*WORDS-1:0] noise;
+  logic [WIDTH-1:0] noise;
 
   initial begin
     $readmemh(FILE, beats);
@@ -46,7 +45,7 @@ module fs_tb_source #(
     rng_d = rng_q ^ (rng_q << 13);
     rng_d = rng_d ^ (rng_d >> 17);
     rng_d = rng_d ^ (rng_d << 5);
-    noise = {WORDS{rng_q}};
+    for (int unsigned i = 0; i < WIDTH; i++) noise[i] = rng_q[i%32];
   end
 
   assign done = sent_q == DEPTH && !m_axis_tvalid;
@@ -67,7 +66,7 @@ module fs_tb_source #(
           sent_q <= sent_q + 1;
         end else begin
           m_axis_tvalid <= 1'b0;
-          m_axis_tdata <= noise[WIDTH-1:0];
+          m_axis_tdata <= noise;
         end
       end
       idle_q <= (m_axis_tvalid && !m_axis_tready) ? idle_q + 1 : 0;
