@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -213,7 +214,7 @@ def _compile(
 ) -> FrontendResult:
     images = _images(network, extra)
     comparison = _Comparison(network, images, run(model, images))
-    work = Work(model, network)
+    work = Work(deepcopy(model), network)
     reports = []
     with quiet():
         for step in STEPS:

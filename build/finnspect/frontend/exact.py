@@ -29,6 +29,8 @@ class ThresholdCount:
 def channel_signs(layer: Compute, matrix: np.ndarray) -> np.ndarray:
     """Return +1 or -1 of each channel: whether FINN negated its weights.
 
+    A channel of zero weights has the sign of its slope, so that its staircase ascends.
+
     Parameters
     ----------
     matrix
@@ -52,7 +54,8 @@ def channel_signs(layer: Compute, matrix: np.ndarray) -> np.ndarray:
     for expected in (last_first, channels_first):
         same, negated = (got == expected).all(axis=1), (got == -expected).all(axis=1)
         if np.all(same | negated):
-            return np.where(same, 1, -1)
+            upright = np.array([slope > 0 for slope in layer.slopes])
+            return np.where(same & negated, np.where(upright, 1, -1), np.where(same, 1, -1))
     wrong = int(np.flatnonzero(~(same | negated))[0])
     column = int(np.flatnonzero(got[wrong] != expected[wrong])[0])
     raise VerificationError(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from finnspect.errors import PackageError
 
 if TYPE_CHECKING:
+    from onnx import NodeProto
     from qonnx.core.modelwrapper import ModelWrapper
 
 #: Domain of the quantizer nodes; exporters have used several.
@@ -58,6 +59,9 @@ def normalise(model: ModelWrapper) -> ModelWrapper:
     from qonnx.transformation.infer_shapes import InferShapes
     from qonnx.transformation.quant_constant_folding import FoldTransposeIntoQuantInit
 
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = model.transform(InferShapes())
     taken = {node.name for node in model.graph.node}
     for index, node in enumerate(model.graph.node):
         if node.op_type in QUANTIZERS:
@@ -68,6 +72,7 @@ def normalise(model: ModelWrapper) -> ModelWrapper:
                 name += "_"
             node.name = name
             taken.add(name)
+        _write_defaults(model, node)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for transformation in (
@@ -82,3 +87,34 @@ def normalise(model: ModelWrapper) -> ModelWrapper:
         ):
             model = model.transform(transformation)
     return model
+
+
+def _write_defaults(model: ModelWrapper, node: NodeProto) -> None:
+    """Write out attributes that ONNX lets a file omit and that qonnx's and FINN's passes look for."""
+    from onnx.helper import make_attribute
+
+    if node.op_type == "Conv":
+        shape = model.get_tensor_shape(node.input[1])
+        spatial = 2 if shape is None else len(shape) - 2
+        defaults = {
+            "group": 1,
+            "dilations": [1] * spatial,
+            "strides": [1] * spatial,
+            "pads": [0] * 2 * spatial,
+        }
+        if shape is not None:
+            defaults["kernel_shape"] = list(shape[2:])
+    elif node.op_type == "MaxPool":
+        spatial = 2
+        defaults = {
+            "strides": [1] * spatial,
+            "pads": [0] * 2 * spatial,
+            "dilations": [1] * spatial,
+            "ceil_mode": 0,
+        }
+    elif node.op_type == "Gemm":
+        defaults = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0}
+    else:
+        return
+    present = {a.name for a in node.attribute}
+    node.attribute.extend(make_attribute(k, v) for k, v in defaults.items() if k not in present)
