@@ -269,13 +269,13 @@ def _draw(rng: np.random.Generator, seed: int) -> QonnxWriter | None:
 def make_package(folder: Path, net: QonnxWriter, name: str = "tiny-test") -> ModelPackage:
     """Write a model package around a hand-written net; golden vectors come from executing its file."""
     from finnspect.frontend import load_qonnx, read_network
-    from finnspect.frontend.execution import run
+    from finnspect.frontend.execution import BatchRunner
 
     folder.mkdir(parents=True)
     path = net.save(folder / "model.qonnx.onnx")
     model = load_qonnx(path)
     last = read_network(model).last
-    logits = run(model, net.images)
+    logits = BatchRunner(model).run(net.images)
     slopes, offsets = (np.array([float(v) for v in values]) for values in (last.slopes, last.offsets))
     golden = Golden(
         images=net.images,

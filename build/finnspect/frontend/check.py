@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finnspect.errors import VerificationError
-from finnspect.frontend.execution import Float64Model, run_all
+from finnspect.frontend.execution import BatchRunner, Float64Model
 from finnspect.frontend.network import Network
 from finnspect.frontend.qonnx_file import load_qonnx
 from finnspect.frontend.reader import read_network
@@ -79,7 +79,7 @@ def check_against_qonnx(
     images
         uint8, shape (N, H, W, C).
     progress
-        Called with a line of text every 50 images.
+        Called with a line of text after every batch.
 
     Raises
     ------
@@ -98,24 +98,23 @@ def check_model(
     progress: Progress | None = None,
 ) -> QonnxCheck:
     """As :func:`check_against_qonnx`, for a file that is already read."""
-    reference = Reference(graph)
+    reference, runner = Reference(graph), BatchRunner(model)
     probes = _probes(graph, network)
     wide: Float64Model | None = None
     rounding = changed = ties = 0
-    for number, image in enumerate(images):
-        values = reference.evaluate(image[None])
-        context = run_all(model, image)
-        if _first_difference(values, context, probes, graph) is not None:
+    for start in range(0, len(images), runner.batch):
+        batch = images[start : start + runner.batch]
+        values = reference.evaluate(batch)
+        context = runner.run_all(batch)
+        for number in _differing_images(values, context, probes, graph):
             wide = wide or Float64Model(model)
-            difference = _first_difference(values, wide.run_all(image), probes, graph)
-            if difference is not None:
-                layer, index, got, expected = difference
-                raise VerificationError("reference vs the QONNX file", layer, number, index, got, expected)
+            mine = {name: value[number : number + 1] for name, value in values.items()}
+            _require_equal(mine, wide.run_all(batch[number]), probes, graph, start + number)
             rounding += 1
-        tied, other = _prediction(values, context[network.output_tensor], graph)
+        tied, other = _predictions(values, context[network.output_tensor], graph)
         ties, changed = ties + tied, changed + other
-        if progress is not None and (number + 1) % 50 == 0:
-            progress(f"checked {number + 1} of {len(images)} images against the QONNX file")
+        if progress is not None:
+            progress(f"checked {start + len(batch)} of {len(images)} images against the QONNX file")
     return QonnxCheck(
         images=len(images),
         layers=len(probes),
@@ -152,30 +151,61 @@ def _probes(graph: DataflowGraph, network: Network) -> list[_Probe]:
     return probes
 
 
-def _first_difference(
+def _integers(
+    probe: _Probe, context: dict[str, np.ndarray], graph: DataflowGraph
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return an execution's integers (N, H, W, C) as float64, and whether each is close to one."""
+    tensor = context[probe.qonnx].astype(np.float64)
+    tensor = tensor.transpose(0, 2, 3, 1) if tensor.ndim == 4 else tensor
+    real = (tensor.reshape(-1, *graph.tensors[probe.tensor].shape) - probe.offset) / probe.scale
+    integers = np.round(real)
+    return integers, np.abs(real - integers) <= RESIDUE
+
+
+def _differing_images(
     values: dict[str, np.ndarray],
     context: dict[str, np.ndarray],
     probes: Sequence[_Probe],
     graph: DataflowGraph,
-) -> tuple[str, tuple[int, ...], int, int] | None:
-    """Return (layer, index, got, expected) of the first differing element, or None."""
+) -> list[int]:
+    """Return the numbers of the batch's images with any differing element."""
+    differs = np.zeros(len(values[graph.input]), bool)
     for probe in probes:
-        tensor = context[probe.qonnx].astype(np.float64)
-        tensor = tensor.transpose(0, 2, 3, 1) if tensor.ndim == 4 else tensor
-        real = (tensor.reshape(graph.tensors[probe.tensor].shape) - probe.offset) / probe.scale
-        expected = np.round(real)
-        got = values[probe.tensor][0]
-        wrong = np.argwhere((got != expected) | (np.abs(real - expected) > RESIDUE))
+        expected, close = _integers(probe, context, graph)
+        differs |= ((values[probe.tensor] != expected) | ~close).any(axis=(1, 2, 3))
+    return np.flatnonzero(differs).tolist()
+
+
+def _require_equal(
+    values: dict[str, np.ndarray],
+    context: dict[str, np.ndarray],
+    probes: Sequence[_Probe],
+    graph: DataflowGraph,
+    number: int,
+) -> None:
+    """Raise VerificationError naming the first layer where one image's integers differ."""
+    for probe in probes:
+        expected, close = _integers(probe, context, graph)
+        got = values[probe.tensor]
+        wrong = np.argwhere((got != expected) | ~close)
         if len(wrong):
             index = tuple(int(i) for i in wrong[0])
-            return probe.layer, index, int(got[index]), int(expected[index])
-    return None
+            raise VerificationError(
+                "reference vs the QONNX file",
+                probe.layer,
+                number,
+                index[1:],
+                int(got[index]),
+                int(expected[index]),
+            )
 
 
-def _prediction(values: dict[str, np.ndarray], real: np.ndarray, graph: DataflowGraph) -> tuple[bool, bool]:
-    """Return whether the reference has a tie for the first place, and whether the class differs."""
-    integers = values[graph.output].reshape(1, -1)
-    mine = real_logits(graph, integers)[0]
-    tied = int(np.count_nonzero(mine == mine.max())) > 1
-    theirs = int(real.reshape(-1).argmax())
-    return tied, bool(mine[theirs] != mine.max() and theirs != predictions(graph, integers)[0])
+def _predictions(values: dict[str, np.ndarray], real: np.ndarray, graph: DataflowGraph) -> tuple[int, int]:
+    """Return how many images have a tie for the first place, and how many another class."""
+    integers = values[graph.output].reshape(len(real), -1)
+    mine = real_logits(graph, integers)
+    best = mine.max(axis=1)
+    ties = np.count_nonzero(mine == best[:, None], axis=1) > 1
+    theirs = real.reshape(len(real), -1).argmax(axis=1)
+    changed = (theirs != predictions(graph, integers)) & (mine[np.arange(len(mine)), theirs] != best)
+    return int(ties.sum()), int(changed.sum())

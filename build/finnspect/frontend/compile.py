@@ -14,7 +14,7 @@ import numpy as np
 from finnspect.errors import PackageError, UnsupportedModelError, VerificationError
 from finnspect.frontend.check import QonnxCheck, check_model
 from finnspect.frontend.exact import channel_signs
-from finnspect.frontend.execution import quiet, run, run_activations
+from finnspect.frontend.execution import BatchRunner, quiet, run_activations
 from finnspect.frontend.lower import dataflow_graph
 from finnspect.frontend.network import Network
 from finnspect.frontend.qonnx_file import load_qonnx
@@ -213,7 +213,7 @@ def _compile(
     progress: Progress | None,
 ) -> FrontendResult:
     images = _images(network, extra)
-    comparison = _Comparison(network, images, run(model, images))
+    comparison = _Comparison(network, images, BatchRunner(model).run(images))
     work = Work(deepcopy(model), network)
     reports = []
     with quiet():

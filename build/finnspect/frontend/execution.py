@@ -48,10 +48,45 @@ def run_all(model: ModelWrapper, image: np.ndarray, layout: str = "NCHW") -> dic
         return execute_onnx(model, feed(model, image, layout), return_full_exec_context=True)
 
 
-def run(model: ModelWrapper, images: np.ndarray, layout: str = "NCHW") -> np.ndarray:
-    """Execute on images (N, H, W, C); return the outputs (N, classes)."""
-    output = model.graph.output[0].name
-    return np.stack([run_all(model, image, layout)[output].reshape(-1) for image in images])
+class BatchRunner:
+    """Executes a QONNX file's graph with QONNX's executor on batches of images.
+
+    Parameters
+    ----------
+    model
+        A graph for one image, as :func:`finnspect.frontend.qonnx_file.load_qonnx` returns it.
+    batch
+        Images executed at once: the executor's cost for each node is paid once a batch.
+    """
+
+    def __init__(self, model: ModelWrapper, batch: int = 16) -> None:
+        self.batch = batch
+        self._model = model
+        self._sized: dict[int, ModelWrapper] = {}
+
+    def _for(self, size: int) -> ModelWrapper:
+        from qonnx.transformation.change_batchsize import ChangeBatchSize
+        from qonnx.transformation.infer_shapes import InferShapes
+
+        if size not in self._sized:
+            # transform() works on a copy; the file's own graph stays as it is
+            self._sized[size] = self._model.transform(ChangeBatchSize(size)).transform(InferShapes())
+        return self._sized[size]
+
+    def run_all(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Execute on one batch of uint8 images (N, H, W, C); return every tensor, N first."""
+        from qonnx.core.onnx_exec import execute_onnx
+
+        model = self._for(len(images))
+        pixels = np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32)
+        with quiet():
+            return execute_onnx(model, {model.graph.input[0].name: pixels}, return_full_exec_context=True)
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        """Execute on any number of images; return the outputs (N, classes)."""
+        output = self._model.graph.output[0].name
+        parts = [images[i : i + self.batch] for i in range(0, len(images), self.batch)]
+        return np.concatenate([self.run_all(part)[output].reshape(len(part), -1) for part in parts])
 
 
 def run_activations(
