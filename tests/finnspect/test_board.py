@@ -48,7 +48,9 @@ def test_every_port_of_the_top_has_a_pin_and_no_other():
     board = load_board(ULX3S)
     text = (board.folder / "top.sv").read_text()
     header = text[text.index("module top (") : text.index(");")]
-    declared = [line.split("//")[0].rstrip(", ").split()[-1] for line in header.splitlines()[1:] if line.strip()]
+    declared = [
+        line.split("//")[0].rstrip(", ").split()[-1] for line in header.splitlines()[1:] if line.strip()
+    ]
     assert sorted(declared) == sorted(board.ports)
 
 
@@ -76,7 +78,6 @@ def test_unknown_board_names_the_nearest():
 )
 def test_a_wrong_field_is_named(boards, old, new, message):
     edit(boards, old, new)
-    with pytest.raises(ConfigError, match=".") as caught:
+    with pytest.raises(ConfigError, match=r"board\.toml") as caught:
         load_board(ULX3S, boards)
     assert message in str(caught.value)
-    assert "board.toml" in str(caught.value)
