@@ -189,7 +189,10 @@ def _metrics(config: TrainConfig, data: TrainingData, trained: Trained, seconds:
         "images": {"train": len(data.train), "val": len(data.val), "test": len(data.test)},
         "weights": cost.weights,
         "macs": cost.macs,
-        "epochs": {"float": config.float_epochs, "quantized": config.quant_epochs},
+        "epochs": {
+            "float": len(trained.float_phase.history),
+            "quantized": len(trained.quant_phase.history),
+        },
         "seconds": round(seconds, 1),
         "threads": torch.get_num_threads(),
     }

@@ -7,6 +7,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+#: Batches that a phase sees where its epochs are not given.
+STEPS = 1000
+#: Fewest epochs where they are not given.
+MIN_EPOCHS = 10
+
 
 class AugmentConfig(BaseModel):
     """How a training image is varied; defaults suit surfaces, which have no up and no left.
@@ -52,7 +57,8 @@ class TrainConfig(BaseModel):
     image_size
         Side of the square input in pixels; None takes the model family's own.
     float_epochs, quant_epochs
-        Length of the float warm-up and of the quantization-aware fine-tuning.
+        Length of the float warm-up and of the quantization-aware fine-tuning; None trains for about
+        :data:`STEPS` batches, so that a large set does not take longer than a small one.
     float_lr, quant_lr
         Peak learning rates; learned scales get a tenth.
     distill_weight, temperature
@@ -74,8 +80,8 @@ class TrainConfig(BaseModel):
     image_size: int | None = Field(None, ge=8, le=512)
     color: Literal["grey", "rgb"] = "grey"
     seed: int = Field(0, ge=0, lt=2**32)
-    float_epochs: int = Field(60, ge=1)
-    quant_epochs: int = Field(60, ge=1)
+    float_epochs: int | None = Field(None, ge=1)
+    quant_epochs: int | None = Field(None, ge=1)
     batch_size: int = Field(64, ge=2)
     float_lr: float = Field(4e-3, gt=0)
     quant_lr: float = Field(2e-3, gt=0)
@@ -86,6 +92,12 @@ class TrainConfig(BaseModel):
     ema_decay: float = Field(0.98, ge=0, lt=1)
     augment: AugmentConfig = AugmentConfig()
     accelerator: Literal["cpu", "auto"] = "cpu"
+
+    def epochs(self, phase: Literal["float", "quant"], images: int) -> int:
+        """Return the number of epochs of a phase that trains on ``images`` images."""
+        given = self.float_epochs if phase == "float" else self.quant_epochs
+        batches = -(-images // self.batch_size)
+        return given or max(MIN_EPOCHS, round(STEPS / batches))
 
     @property
     def name(self) -> str:

@@ -257,7 +257,7 @@ def run_phase(
     KeyboardInterrupt
         The user stopped the run.
     """
-    epochs = config.float_epochs if teacher is None else config.quant_epochs
+    epochs = config.epochs("float" if teacher is None else "quant", len(train))
     if teacher is not None:
         teacher.eval().requires_grad_(False)
     phase = _Phase(name, net, teacher, config, classes)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from quant_models.train import Run, TrainConfig, open_run, train
 
@@ -18,6 +19,15 @@ def tiny_config(folder: Path, **changes) -> TrainConfig:
         "run_dir": folder,
     }
     return TrainConfig(**{**fields, **changes})
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Networks this small gain nothing from threads, and lose much where other work runs beside them."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
