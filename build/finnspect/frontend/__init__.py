@@ -4,7 +4,12 @@
 refused by :func:`read_network` before FINN is even imported.
 """
 
-from finnspect.frontend.check import QonnxCheck, check_against_package, check_against_qonnx
+from finnspect.frontend.check import (
+    QonnxCheck,
+    check_against_finn,
+    check_against_package,
+    check_against_qonnx,
+)
 from finnspect.frontend.compile import FrontendReport, FrontendResult, compile_package, compile_qonnx
 from finnspect.frontend.network import Network
 from finnspect.frontend.qonnx_file import load_qonnx
@@ -15,6 +20,7 @@ __all__ = [
     "FrontendResult",
     "Network",
     "QonnxCheck",
+    "check_against_finn",
     "check_against_package",
     "check_against_qonnx",
     "compile_package",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finnspect.errors import VerificationError
-from finnspect.frontend.execution import BatchRunner, Float64Model
+from finnspect.frontend.execution import BatchRunner, Float64Model, run_activations
 from finnspect.frontend.network import Network
 from finnspect.frontend.qonnx_file import load_qonnx
 from finnspect.frontend.reader import read_network
@@ -123,6 +123,66 @@ def check_model(
         changed_predictions=changed,
         ties=ties,
     )
+
+
+def check_against_finn(
+    graph: DataflowGraph, finn_model_path: Path, images: np.ndarray, progress: Progress | None = None
+) -> None:
+    """Require the reference to equal the execution of FINN's hardware graph: every layer, every element.
+
+    Parameters
+    ----------
+    graph
+        The dataflow graph.
+    finn_model_path
+        ``finn_hw.onnx`` of the same compilation.
+    images
+        uint8, shape (N, H, W, C).
+
+    Raises
+    ------
+    VerificationError
+        Naming the first layer that differs.
+    """
+    from qonnx.core.modelwrapper import ModelWrapper
+
+    model, reference = ModelWrapper(str(finn_model_path)), Reference(graph)
+    for number, image in enumerate(images):
+        activations, out = run_activations(model, image[None], "NHWC")
+        got = inner_values(graph, reference.evaluate(image[None]))
+        require_equal("reference vs FINN's hardware graph", got, [*activations, ("logits", out)], number)
+        if progress is not None and (number + 1) % 50 == 0:
+            progress(f"checked {number + 1} of {len(images)} images against FINN's hardware graph")
+
+
+def inner_values(graph: DataflowGraph, values: dict[str, np.ndarray]) -> list[tuple[str, np.ndarray]]:
+    """Return (layer name, integers) of the layers whose outputs FINN's graph has too: all but windows."""
+    return [(layer.name, values[layer.output]) for layer in graph if isinstance(layer, MatVec | MaxPool)]
+
+
+def require_equal(
+    where: str,
+    got: Sequence[tuple[str, np.ndarray]],
+    expected: Sequence[tuple[str, np.ndarray]],
+    first_image: int = 0,
+) -> None:
+    """Compare named integer tensors (N, ...) in order, element by element.
+
+    Raises
+    ------
+    VerificationError
+        Naming the first that differs.
+    """
+    if len(got) != len(expected):
+        raise VerificationError(where, "number of activations", first_image, (), len(got), len(expected))
+    for (name, a), (_, b) in zip(got, expected, strict=True):
+        flat, other = a.reshape(len(a), -1), b.reshape(len(b), -1)
+        wrong = np.argwhere(flat != other)
+        if len(wrong):
+            image, element = (int(v) for v in wrong[0])
+            index = tuple(int(i) for i in np.unravel_index(element, a.shape[1:]))
+            got_value, wanted = int(flat[image, element]), int(other[image, element])
+            raise VerificationError(where, name, first_image + image, index, got_value, wanted)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finnspect.errors import PackageError, UnsupportedModelError, VerificationError
-from finnspect.frontend.check import QonnxCheck, check_model
+from finnspect.frontend.check import QonnxCheck, check_model, inner_values, require_equal
 from finnspect.frontend.exact import channel_signs
 from finnspect.frontend.execution import BatchRunner, quiet, run_activations
 from finnspect.frontend.lower import dataflow_graph
@@ -20,7 +20,7 @@ from finnspect.frontend.network import Network
 from finnspect.frontend.qonnx_file import load_qonnx
 from finnspect.frontend.reader import read_network
 from finnspect.frontend.steps import STEPS, Step, Work
-from finnspect.ir import DataflowGraph, MatVec, MaxPool
+from finnspect.ir import DataflowGraph
 from finnspect.package import ModelPackage
 from finnspect.reference import evaluate, logits
 
@@ -297,35 +297,8 @@ class _Comparison:
 
     def compare_reference(self, graph: DataflowGraph) -> None:
         """Require the reference's integers, layer by layer, to be those of FINN's hardware graph."""
-        values = evaluate(graph, self._images)
-        layers = [layer for layer in graph if isinstance(layer, MatVec | MaxPool)]
-        got = [(layer.name, values[layer.output]) for layer in layers]
-        require_equal("reference vs FINN's hardware graph", got, self._before)
-
-
-def require_equal(
-    where: str, got: Sequence[tuple[str, np.ndarray]], expected: Sequence[tuple[str, np.ndarray]]
-) -> None:
-    """Compare named integer tensors (N, ...) in order, element by element.
-
-    Raises
-    ------
-    VerificationError
-        Naming the first that differs.
-    """
-    if len(got) != len(expected):
-        raise VerificationError(where, "number of activations", 0, (), len(got), len(expected))
-    for (name, a), (_, b) in zip(got, expected, strict=True):
-        flat = a.reshape(len(a), -1)
-        wrong = np.argwhere(flat != b.reshape(flat.shape))
-        if len(wrong):
-            image, element = (int(v) for v in wrong[0])
-            index = tuple(int(i) for i in np.unravel_index(element, a.shape[1:]))
-            raise VerificationError(
-                where,
-                name,
-                image,
-                index,
-                int(flat[image, element]),
-                int(b.reshape(flat.shape)[image, element]),
-            )
+        require_equal(
+            "reference vs FINN's hardware graph",
+            inner_values(graph, evaluate(graph, self._images)),
+            self._before,
+        )
