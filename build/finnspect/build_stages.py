@@ -75,7 +75,7 @@ class Build:
         self.board = board
         self.toolchain = toolchain
         self.config = config
-        self.cache = out / "cache" / "verilator"
+        self.cache = out.absolute() / "cache" / "verilator"
         self._done: dict[str, StageResult] = {}
 
     def _once(self, name: str, **stage: Any) -> StageResult:

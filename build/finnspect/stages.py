@@ -142,10 +142,10 @@ class StageRunner:
     """
 
     def __init__(self, root: Path, progress: Progress | None = None) -> None:
-        self.root = root
+        self.root = root.absolute()  # bodies run tools in folders of their own
         self.progress = progress or Progress()
         self.results: list[StageResult] = []
-        self._lock = FileLock(root / LOCK)
+        self._lock = FileLock(self.root / LOCK)
         self._shown: tuple[str, str] | None = None
 
     def __enter__(self) -> StageRunner:

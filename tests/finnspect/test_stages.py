@@ -60,6 +60,13 @@ def test_a_stage_is_finished_once_and_skipped_with_the_same_inputs(tmp_path):
     assert _leftovers(tmp_path) == []
 
 
+def test_bodies_get_absolute_folders_so_that_tools_may_run_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    seen = []
+    result = _run(Path("out"), body=lambda folder: (seen.append(folder), _write("a")(folder)))
+    assert seen[0].is_absolute() and result.folder == tmp_path / "out" / "one"
+
+
 def test_changed_inputs_run_it_again_and_say_which_changed(tmp_path):
     first = _run(tmp_path, inputs=1)
     recorder = Recorder()
