@@ -87,9 +87,9 @@ def load_dataset(
     progress(f"{name}: reading {root}" if root else f"{name}: drawing")
     with nullcontext() if root is None else opened(root, scratch, entry.skip) as tree:
         catalog = entry.open(tree, **options)
-        check_catalog(entry, catalog, root)
+        _check_catalog(entry, catalog, root)
         arrays = _decode_all(tree, catalog, preprocessing, progress, name)
-    _check_labels_agree(arrays, root)
+    _check_labels_agree(arrays, root or name)
     if scratch is not None:
         cache.write(scratch, name, key, arrays)
     return DefectDataset(name=name, preprocessing=preprocessing, **arrays)
@@ -141,7 +141,7 @@ def _key(entry: Entry, content: str, options: dict[str, Any], preprocessing: Pre
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
-def check_catalog(entry: Entry, catalog: Catalog, root: Path | None) -> None:
+def _check_catalog(entry: Entry, catalog: Catalog, root: Path | None) -> None:
     """Check what a loader returned: at least two classes, and images in each.
 
     Raises
@@ -162,7 +162,7 @@ def check_catalog(entry: Entry, catalog: Catalog, root: Path | None) -> None:
         raise DataError(f"{where}: no image of class {empty[0]!r}", f"expected layout: {entry.info.layout}")
 
 
-def _check_labels_agree(arrays: dict[str, Any], root: Path | None) -> None:
+def _check_labels_agree(arrays: dict[str, Any], where: Path | str) -> None:
     """Refuse one picture under two labels: nothing can learn it, and no split is then clean."""
     first: dict[str, int] = {}
     for i, digest in enumerate(arrays["pixel_sha256"]):
@@ -170,7 +170,7 @@ def _check_labels_agree(arrays: dict[str, Any], root: Path | None) -> None:
         if arrays["labels"][i] != arrays["labels"][j]:
             names, labels, sources = arrays["class_names"], arrays["labels"], arrays["sources"]
             raise DataError(
-                f"{root}: {sources[j]} ({names[labels[j]]}) and {sources[i]} ({names[labels[i]]}) "
+                f"{where}: {sources[j]} ({names[labels[j]]}) and {sources[i]} ({names[labels[i]]}) "
                 "are the same picture in two classes",
                 "remove the one that is wrong",
             )
