@@ -24,6 +24,8 @@ from quant_models.training.config import TrainConfig
 
 #: Fraction of all steps during which the learning rate rises.
 _WARM_UP = 0.05
+#: Training images that batch-norm statistics are measured on before each validation.
+_STATISTICS_IMAGES = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,34 @@ class Averaged:
         return {k: v.clone() for k, v in self._state.items()}
 
 
+@torch.no_grad()
+def measure_statistics(net: nn.Module, images: torch.Tensor, batch_size: int) -> None:
+    """Replace the running statistics of every batch norm by those of ``images``, averaged over batches.
+
+    The running statistics of training belong to other weights (not the averaged ones) and to varied
+    images. With quantized weights the difference is large: a weight near a rounding threshold flips
+    back and forth to the end, and takes the statistics of its channel along.
+
+    Parameters
+    ----------
+    net
+        Changed in place.
+    images
+        Pixel codes as the network will see them in use, shape (N, C, H, W).
+    """
+    norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
+    momenta, training = [norm.momentum for norm in norms], net.training
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain average over the batches
+    net.train()
+    for start in range(0, len(images), batch_size):
+        net(images[start : start + batch_size].float())
+    net.train(training)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
 @dataclass(frozen=True, slots=True)
 class EpochResult:
     """One row of ``history.csv``."""
@@ -114,9 +144,16 @@ class _Phase(lightning.LightningModule):
     """Trains ``net`` on labels and, where there is a teacher, on the teacher's answers."""
 
     def __init__(
-        self, name: str, net: nn.Module, teacher: nn.Module | None, config: TrainConfig, classes: int
+        self,
+        name: str,
+        net: nn.Module,
+        teacher: nn.Module | None,
+        config: TrainConfig,
+        classes: int,
+        sample: torch.Tensor,
     ) -> None:
         super().__init__()
+        self.sample = sample
         self.name, self.net, self.config = name, net, config
         self.lr = config.float_lr if teacher is None else config.quant_lr
         self.augment = Augment(config.augment, config.seed + (1 if teacher is None else 2))
@@ -152,6 +189,7 @@ class _Phase(lightning.LightningModule):
 
     def on_validation_start(self) -> None:
         self.averaged.swap(self.net)
+        measure_statistics(self.net, self.sample.to(self.device), self.config.batch_size)
 
     def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor], _index: int) -> None:
         codes, labels = batch
@@ -185,7 +223,7 @@ class _Phase(lightning.LightningModule):
 
 
 class _Record(lightning.Callback):
-    """Keeps the history and the averaged weights of the epoch that validates best."""
+    """Keeps the history and the averaged weights of the epoch with the smallest validation loss."""
 
     def __init__(self, epochs: int, progress: Callable[[str], None]) -> None:
         self.history: list[EpochResult] = []
@@ -210,15 +248,13 @@ class _Record(lightning.Callback):
             seconds=time.perf_counter() - self._start,
         )
         self.history.append(result)
-        # Equal accuracies are common on small sets: the smaller loss wins, then the earlier epoch.
-        if self.best is None or (result.val_accuracy, -result.val_loss) > (
-            self.best.val_accuracy,
-            -self.best.val_loss,
-        ):
+        # Not the accuracy: on a few hundred images it is soon 100 % by luck, the loss goes on telling.
+        if self.best is None or result.val_loss < self.best.val_loss:
             self.best, self.state = result, phase.averaged.state()
         self._progress(
             f"{phase.name} epoch {result.epoch}/{self._epochs}: loss {result.train_loss:.3f}, "
-            f"validation {100 * result.val_accuracy:.2f} % (best {100 * self.best.val_accuracy:.2f} %), "
+            f"validation loss {result.val_loss:.3f} "
+            f"(best {self.best.val_loss:.3f}), accuracy {100 * result.val_accuracy:.2f} %, "
             f"{result.seconds:.1f} s"
         )
 
@@ -260,9 +296,10 @@ def run_phase(
     epochs = config.epochs("float" if teacher is None else "quant", len(train))
     if teacher is not None:
         teacher.eval().requires_grad_(False)
-    phase = _Phase(name, net, teacher, config, classes)
-    record = _Record(epochs, progress)
     seed = config.seed + (11 if teacher is None else 12)
+    chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))[:_STATISTICS_IMAGES]
+    phase = _Phase(name, net, teacher, config, classes, train.images[chosen])
+    record = _Record(epochs, progress)
     deterministic = torch.are_deterministic_algorithms_enabled()
     with _quiet_lightning():
         trainer = lightning.Trainer(
@@ -276,6 +313,7 @@ def run_phase(
             num_sanity_val_steps=0,
             deterministic=True,
             gradient_clip_val=1.0,
+            inference_mode=False,  # validation measures statistics that training goes on with
             callbacks=[record],
         )
         try:

@@ -12,7 +12,7 @@ from finnspect.errors import ConfigError, DataError
 from quant_models.evaluate import evaluate, has_tie, predictions
 from quant_models.train import AugmentConfig, TrainConfig, open_run, train
 from quant_models.training.augment import Augment
-from quant_models.training.phase import Averaged, Part
+from quant_models.training.phase import Averaged, Part, measure_statistics
 from quant_models.training.run_dir import whole_folder
 
 NEU = Path(__file__).resolve().parents[3] / "shared" / "data" / "NEU-DET.tar.xz"
@@ -53,7 +53,7 @@ def test_history_has_every_epoch_and_the_best_is_the_best_on_validation(tiny_run
     ]
     for phase, key in (("float", "float"), ("quant", "quantized")):
         of_phase = [r for r in rows if r["phase"] == phase]
-        best = max(of_phase, key=lambda r: (float(r["val_accuracy"]), -float(r["val_loss"])))
+        best = min(of_phase, key=lambda r: float(r["val_loss"]))
         assert tiny_run.metrics[key]["best_epoch"] == int(best["epoch"])
         assert tiny_run.metrics[key]["val"]["accuracy"] == pytest.approx(
             float(best["val_accuracy"]), abs=1e-6
@@ -271,6 +271,17 @@ def test_average_follows_and_swaps_back():
     assert float(net.weight) == pytest.approx(1, abs=1e-6) and float(net.weight) != 0
     average.swap(net)
     assert float(net.weight) == 1
+
+
+def test_statistics_are_those_of_the_images():
+    net = torch.nn.Sequential(torch.nn.BatchNorm2d(1)).eval()
+    torch.nn.init.constant_(net[0].running_mean, 7.0)
+    images = batch(12).byte()
+    measure_statistics(net, images, batch_size=4)
+    parts = images.float().reshape(3, -1)
+    assert torch.allclose(net[0].running_mean, parts.mean())
+    assert torch.allclose(net[0].running_var, parts.var(1).mean())
+    assert net[0].momentum == 0.1 and not net.training
 
 
 def test_evaluate_counts_by_class():
