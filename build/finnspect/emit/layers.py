@@ -93,7 +93,7 @@ def _(layer: MatVec, network: Network) -> None:
         "THRESH_FILE": prefix,
         "WEIGHT_STYLE": analysis.memory_style(folds, pe * simd * layer.weight_dtype.bits),
         "THRESH_STYLE": thresh_style,
-        "MUL_STYLE": network.mul_styles.get(layer.name, analysis.multiplier_style(layer, a_type)),
+        "MUL_STYLE": network.mul_styles[layer.name],
     }
     network.add("fs_mvau", layer.name, params, source, sink, layer.name)
 
