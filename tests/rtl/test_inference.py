@@ -8,7 +8,7 @@ from finnspect.toolchains.yosys import cell_counts, read_slang, run_yosys, stage
 
 SAME = {"KH": 3, "KW": 3, "PT": 1, "PL": 1, "PB": 1, "PR": 1}
 DENSE = {"H": 4, "W": 4, "C": 32, "KH": 4, "KW": 4, "SIMD": 4, "BITS": 4, "REPEAT": 6}
-# name, module, parameters, block memories, LUTs at most (ECP5, two a carry cell; 7-series): a tenth above what
+# name, module, parameters, block memories, most LUTs (ECP5, two a carry cell; 7-series): a tenth above what
 # was seen when this was written
 CASES = [
     ("pixels", "fs_swg", {"H": 64, "W": 64, "C": 1, "BITS": 8} | SAME, 1, 105, 72),
