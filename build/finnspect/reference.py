@@ -9,12 +9,12 @@ A new kind of layer registers its evaluation from outside with ``evaluate_layer.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import singledispatch
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
+from threadpoolctl import ThreadpoolController
 
 from finnspect.errors import ConfigError, UnsupportedModelError
 from finnspect.ir import DataflowGraph, IntType, Layer, MatVec, MaxPool, SlidingWindow, Staircase
@@ -322,6 +322,9 @@ class Reference:
             for layer in graph
             if isinstance(layer, MatVec)
         }
+        # The products are small: on a busy machine, threads that wait for each other inside every one
+        # of them cost far more than they bring.
+        self._pools = ThreadpoolController()
         self._whole = [_Step(layer.inputs, layer.outputs, layer) for layer in graph]
         self._fused = self._fuse()
 
@@ -364,7 +367,8 @@ class Reference:
             uint8, shape (N, H, W, C).
         """
         self._check(images)
-        return self._run(self._whole, images, Workspace())
+        with self._pools.limit(limits=1, user_api="blas"):
+            return self._run(self._whole, images, Workspace())
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Return the integer logits, shape (N, classes), for uint8 images (N, H, W, C)."""
@@ -372,9 +376,10 @@ class Reference:
         out = self.graph.tensors[self.graph.output]
         result = np.empty((len(images), out.size), storage_dtype(out.dtype))
         work = Workspace()
-        for i in range(0, len(images), BATCH):
-            values = self._run(self._fused, images[i : i + BATCH], work)
-            result[i : i + BATCH] = values[self.graph.output].reshape(-1, out.size)
+        with self._pools.limit(limits=1, user_api="blas"):
+            for i in range(0, len(images), BATCH):
+                values = self._run(self._fused, images[i : i + BATCH], work)
+                result[i : i + BATCH] = values[self.graph.output].reshape(-1, out.size)
         return result
 
     def _run(self, steps: list[_Step], images: np.ndarray, work: Workspace) -> dict[str, np.ndarray]:
@@ -411,9 +416,3 @@ def predictions(graph: DataflowGraph, integer_logits: np.ndarray) -> np.ndarray:
 def real_logits(graph: DataflowGraph, integer_logits: np.ndarray) -> np.ndarray:
     """Return float64 logits, shape (N, classes): integer logit * scale + bias."""
     return integer_logits.astype(np.float64) * graph.logit_scale + graph.logit_bias
-
-
-def tensors_in_order(graph: DataflowGraph, values: Mapping[str, np.ndarray]) -> list[tuple[str, np.ndarray]]:
-    """Return (tensor name, integers) in the order the layers make them, input first."""
-    names = [graph.input, *(name for layer in graph for name in layer.outputs)]
-    return [(name, values[name]) for name in names if name in values]
