@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 from finnspect.board import list_boards, load_board
@@ -52,6 +54,17 @@ def test_every_port_of_the_top_has_a_pin_and_no_other():
         line.split("//")[0].rstrip(", ").split()[-1] for line in header.splitlines()[1:] if line.strip()
     ]
     assert sorted(declared) == sorted(board.ports)
+
+
+def test_a_twin_has_the_ports_and_parameters_of_its_original():
+    board = load_board(ULX3S)
+    for name in board.simulation_sources:
+        twin, original = board.folder / name, board.folder / Path(name).name
+        headers = []
+        for path in (twin, original):
+            text = re.sub(r"//[^\n]*", "", path.read_text())
+            headers.append(re.search(r"^module .*?\);", text, re.DOTALL | re.MULTILINE)[0].split())
+        assert headers[0] == headers[1]
 
 
 def test_unknown_board_names_the_nearest():
