@@ -81,6 +81,7 @@ def test_unknown_board_names_the_nearest():
         ("vco_mhz = [400.0, 800.0]", "vco_mhz = [800.0, 400.0]", "smallest, largest"),
         ('pins = ["M1"]', 'pins = ["L4"]', "pins are used twice: L4"),
         ('port = "clk_25mhz"', 'port = "clk"', "'clk' is not one of the ports"),
+        ('reset_port = "btn_fire1"', 'reset_port = "btn"', "'btn' is not one of the ports"),
         ('transmit_port = "ftdi_rxd"', 'transmit_port = "tx"', "'tx' is not one of the ports"),
         ('sources = ["top.sv"]', 'sources = ["missing.sv"]', "has no missing.sv"),
         ('title = "', 'colour = "red"\ntitle = "', "colour"),

@@ -223,6 +223,19 @@ def test_a_fault_spares_the_image_behind_it(wire, grey):
     np.testing.assert_array_equal(logits_of(wire.reply()[2]), grey.logits(grey.image(2)))
 
 
+@pytest.mark.parametrize("sent", [5, 15, 24])
+def test_the_reset_button_forgets_everything(wire, grey, sent):
+    """Pressed within a request, or while the core works on one: no answer, then the next one is right."""
+    wire.simulation.write(infer(grey.image(1, delay=255), 1)[:sent])
+    wire.simulation.pause(4, reset=True)
+    wire.simulation.pause(4)
+    assert wire.silent()
+    wire.simulation.write(infer(grey.image(2), 2))
+    code, tag, payload = wire.reply()
+    assert (code, tag) == (uart.REPLY_INFER, 2)
+    np.testing.assert_array_equal(logits_of(payload), grey.logits(grey.image(2)))
+
+
 def test_random_garbage_never_stops_it(grey):
     rng = np.random.default_rng(12)
     with UartSimulation(grey.model, idle_cycles=IDLE) as simulation:
