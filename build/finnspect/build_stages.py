@@ -59,6 +59,8 @@ class Build:
         Holds the build's folder and lock.
     out
         Folder of all builds; holds the cache that they share.
+    run
+        Folder of the training run that the package comes from, where it is at hand.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Build:
         toolchain: str,
         config: BuildConfig,
         out: Path,
+        run: Path | None = None,
     ) -> None:
         self.runner = runner
         self.package = package
@@ -76,6 +79,7 @@ class Build:
         self.toolchain = toolchain
         self.config = config
         self.cache = out.absolute() / "cache" / "verilator"
+        self.run = run
         self._done: dict[str, StageResult] = {}
 
     def _once(self, name: str, **stage: Any) -> StageResult:
@@ -173,6 +177,38 @@ class Build:
                 "folding": folded.digest,
                 "sources": source_hash(*_RTL_SOURCES),
                 "versions": _versions("jinja2"),
+            },
+            body=body,
+        )
+
+    def test(self) -> StageResult | None:
+        """Evaluate the integers on the training run's test images; None without a run."""
+        if self.run is None:
+            return None
+        run, model = self.run, self.frontend()
+
+        def body(folder: Path) -> None:
+            import torch
+
+            from finnspect.results import compare_torch
+            from quant_models.evaluate import logits_of
+            from quant_models.training.run_dir import open_run
+
+            opened = open_run(run)
+            images, labels = opened.test_images()
+            codes = torch.from_numpy(images).permute(0, 3, 1, 2)
+            expected = np.asarray(logits_of(opened.model(), codes))
+            found = compare_torch(self._graph, images, labels, expected)
+            (folder / "test.json").write_text(json.dumps(found, indent=1) + "\n")
+
+        return self._once(
+            "test",
+            version=1,
+            inputs={
+                "graph": model.digest,
+                "run": hash_path(run),
+                "sources": source_hash(*_MODEL_SOURCES, "build/finnspect/results.py"),
+                "versions": _versions("numpy", "torch", "brevitas"),
             },
             body=body,
         )
@@ -321,6 +357,9 @@ class Build:
             self.bitstream(),
             self.deploy(),
         ]
+        tested = self.test()
+        if tested is not None:
+            stages.append(tested)
 
         def body(folder: Path) -> None:
             from finnspect.report.make import make_report
