@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -236,6 +236,7 @@ class CoreSim:
         arguments = _arguments(stall_in, stall_out, seed, quiet_cycles, max_cycles)
         slices = np.array_split(images, min(processes, len(images)))
         done = [0] * len(slices)
+        running: list[subprocess.Popen] = []
 
         def one(index: int) -> SimResult:
             def tell(frames: int) -> None:
@@ -243,19 +244,32 @@ class CoreSim:
                 if progress is not None:
                     progress(sum(done), len(images))
 
-            return self._run_slice(slices[index], arguments, tell)
+            return self._run_slice(slices[index], arguments, tell, running)
 
         with ThreadPoolExecutor(len(slices)) as pool:
-            results = list(pool.map(one, range(len(slices))))
-        return _merge(results)
+            futures = [pool.submit(one, index) for index in range(len(slices))]
+            try:
+                for future in as_completed(futures):
+                    future.result()
+            except BaseException:  # one failed, or Ctrl-C: the others need not go on
+                for process in running:
+                    process.kill()
+                raise
+        return _merge([future.result() for future in futures])
 
-    def _run_slice(self, images: np.ndarray, arguments: list[str], tell: Callable[[int], None]) -> SimResult:
+    def _run_slice(
+        self,
+        images: np.ndarray,
+        arguments: list[str],
+        tell: Callable[[int], None],
+        running: list[subprocess.Popen],
+    ) -> SimResult:
         with tempfile.TemporaryDirectory(prefix="finnspect-sim-") as name:
             folder = Path(name)
             (folder / "images.bin").write_bytes(np.ascontiguousarray(images).tobytes())
             argv = [str(self.executable.resolve()), str(folder / "images.bin"), str(folder), str(len(images))]
             argv += [*arguments, "--report", str(max(1, len(images) // 20))]
-            code, errors = _watch(argv, self.accelerator.path, tell)
+            code, errors = _watch(argv, self.accelerator.path, tell, running)
             if code:
                 raise _failure(code, errors, self.accelerator)
             return self._read(folder, len(images))
@@ -432,24 +446,23 @@ def _arguments(
     return [*arguments, "+verilator+rand+reset+2", f"+verilator+seed+{seed & 0x7FFFFFFF or 1}"]
 
 
-def _watch(argv: list[str], cwd: Path, tell: Callable[[int], None]) -> tuple[int, str]:
+def _watch(
+    argv: list[str], cwd: Path, tell: Callable[[int], None], running: list[subprocess.Popen]
+) -> tuple[int, str]:
     """Run the simulation, pass on its progress lines, return its exit code and what it complained of."""
     with tempfile.TemporaryFile("w+") as errors:
         try:
             process = subprocess.Popen(argv, cwd=cwd, stdout=subprocess.PIPE, stderr=errors, text=True)
         except OSError as error:
             raise ToolError(f"the simulation {argv[0]} does not run: {error}", "build it again") from error
+        running.append(process)
         said = []
-        try:
-            with process:
-                for line in process.stdout:
-                    if line.startswith("frame "):
-                        tell(int(line.split()[1]))
-                    else:
-                        said.append(line)
-        except BaseException:
-            process.kill()
-            raise
+        with process:
+            for line in process.stdout:
+                if line.startswith("frame "):
+                    tell(int(line.split()[1]))
+                else:
+                    said.append(line)
         errors.seek(0)
         return process.returncode, errors.read() + "".join(said)
 
