@@ -53,7 +53,7 @@ class PlainProgress(Progress):
         self._stream = stream or sys.stderr
         self._start = self._printed = time.monotonic()
         self._quiet_s = quiet_s
-        self._last = ""
+        self._last: str | None = None
 
     def line(self, text: str) -> None:
         """Print a line with the time since the start."""
@@ -72,7 +72,7 @@ class PlainProgress(Progress):
     def step(self, title: str) -> Iterator[None]:
         """Print the start of a step and a line now and then until it ends."""
         self.line(title)
-        self._last = ""
+        self._last = None
         begun, done = time.monotonic(), threading.Event()
 
         def beat() -> None:

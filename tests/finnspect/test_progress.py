@@ -19,12 +19,14 @@ def test_steps_and_notes_are_lines_with_the_time():
     stream = io.StringIO()
     progress = PlainProgress(stream)
     with progress.step("bitstream"):
+        progress.note("300 cells")
         progress.note("synthesis")
         progress.note("routing, 500 arcs to go")
         progress.note("routing, 400 arcs to go")
     progress.line("bitstream done")
     assert stream.getvalue().splitlines() == [
         "[  0:00] bitstream",
+        "[  0:00]   300 cells",
         "[  0:00]   synthesis",
         "[  0:00]   routing, 500 arcs to go",
         "[  0:00] bitstream done",
