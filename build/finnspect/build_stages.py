@@ -40,9 +40,7 @@ _SIMULATION_SOURCES = (
 _BITSTREAM_SOURCES = ("build/finnspect/toolchains", "build/finnspect/shell.py", "hw/shell", "hw/rtl")
 _DEPLOY_SOURCES = ("build/finnspect/deploy.py",)
 _REPORT_SOURCES = ("build/finnspect/report",)
-#: Simulations at a time; the golden images are few.
-_MAX_PROCESSES = 2
-#: Frames of a golden simulation at least.
+#: Frames of a golden simulation, and of one process where several share the images, at least.
 _MIN_FRAMES = 8
 
 
@@ -275,7 +273,7 @@ class Build:
             Accelerator.load(self.rtl().folder / "core"),
             images,
             build_dir,
-            processes=max(1, min(_MAX_PROCESSES, cores, len(images) // _MIN_FRAMES)),
+            processes=max(1, min(cores, len(images) // _MIN_FRAMES)),
             jobs=max(2, cores),
             progress=self.runner.note,
         )
