@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     from finnspect.images import Images
     from finnspect.sim.core import SimResult
 
-_MODEL_SOURCES = ("build/finnspect/ir.py", "build/finnspect/package.py", "build/finnspect/reference.py")
+_MODEL_SOURCES = (
+    "build/finnspect/ir.py",
+    "build/finnspect/package.py",
+    "build/finnspect/kernels.py",
+    "build/finnspect/reference.py",
+)
 _FRONTEND_SOURCES = (*_MODEL_SOURCES, "build/finnspect/frontend")
 _FOLDING_SOURCES = ("build/finnspect/ir.py", "build/finnspect/analysis.py", "build/finnspect/folding.py")
 _RTL_SOURCES = (*_FOLDING_SOURCES, "build/finnspect/emit", "hw/rtl")
