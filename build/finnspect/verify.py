@@ -17,7 +17,8 @@ from finnspect.emit.accelerator import Accelerator
 from finnspect.emit.network import Stream
 from finnspect.errors import VerificationError
 from finnspect.ir import DataflowGraph
-from finnspect.sim.core import SimResult, build_core
+from finnspect.sim.core import build_core
+from finnspect.sim.result import SimResult
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,8 @@ from finnspect.emit.network import Stream
 from finnspect.errors import ConfigError
 from finnspect.ir import IntType
 from finnspect.paths import RTL_DIR
-from finnspect.sim.core import CoreSim, SimulationError, build_core, unpack_stream
+from finnspect.sim.core import CoreSim, build_core
+from finnspect.sim.result import SimulationError, unpack_stream
 
 BEATS, ELEMENTS = 6, 3  # a frame of 18 bytes; the logits are its first element of each beat
 
