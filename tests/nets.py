@@ -274,7 +274,8 @@ def make_package(folder: Path, net: QonnxWriter, name: str = "tiny-test") -> Mod
     folder.mkdir(parents=True)
     path = net.save(folder / "model.qonnx.onnx")
     model = load_qonnx(path)
-    last = read_network(model).last
+    network = read_network(model)
+    last = network.last
     logits = BatchRunner(model).run(net.images)
     slopes, offsets = (np.array([float(v) for v in values]) for values in (last.slopes, last.offsets))
     golden = Golden(
@@ -293,7 +294,7 @@ def make_package(folder: Path, net: QonnxWriter, name: str = "tiny-test") -> Mod
             "color": "grey" if channels == 1 else "rgb",
             "height": height,
             "width": width,
-            "scale": 1 / 255,
+            "scale": float(network.input_scale),
         },
         "metrics": {},
         "data_sha256": "0" * 64,

@@ -21,7 +21,7 @@ from PIL import Image
 MODEL = "cnv_tiny_w4a4"
 CLASSES = ("blank", "dots", "lines")
 TRAINING = ["--dataset", "image-folder", "--model", MODEL, "--epochs", "2"]
-STAGES = ("frontend", "folding", "rtl", "simulation", "bitstream", "deploy", "report")
+STAGES = ("frontend", "folding", "rtl", "simulation", "bitstream", "deploy", "test", "report")
 
 
 def _picture(rng, kind):
@@ -120,8 +120,14 @@ def test_arrays_run_through_the_rtl(build_options, package, out, tmp_path, capsy
 
 
 @pytest.fixture(scope="module")
-def built(build_options, package, out):
-    assert run(["build", *build_options]) == 0
+def again(pictures, config, out):
+    """What `make hw DATASET=image-folder DATA=...` runs; the training is finished by then."""
+    return ["build", *TRAINING, "--data", str(pictures), "--config", str(config), "--out", str(out)]
+
+
+@pytest.fixture(scope="module")
+def built(package, again, out):
+    assert run(again) == 0
     return out / f"{package.info.name}-ulx3s-85f"
 
 
@@ -134,9 +140,11 @@ def test_the_build_ends_in_a_bitstream_that_meets_its_clock(built):
     assert report.performance.fmax.value >= report.performance.clock.value == report.board.clock_mhz
     fps = report.performance.clock.value * 1e6 / report.performance.cycles_per_frame.value
     assert report.performance.fps.value == pytest.approx(fps)
+    assert report.test_set.images >= 9 and report.test_set.accuracy.source == "integer reference"
+    assert report.test_set.changed_predictions == 0
     used = {r.name: r.used.value for r in report.resources if r.used.kind == "post-route"}
     assert {"LUT4", "FF", "DP16KD", "MULT18X18D"} <= used.keys() and used["LUT4"] > 500
-    assert [stage.name for stage in report.stages] == list(STAGES[:-1])
+    assert {stage.name for stage in report.stages} == {*STAGES} - {"report"}
     assert all((built / "report" / path).is_file() for path in report.files.values())
     assert (built / "report" / "report.md").read_text().startswith(f"# {report.package.name}")
 
@@ -163,21 +171,21 @@ def test_the_deploy_zip_holds_all_that_a_host_needs(built, package, capsys, tmp_
 
 
 @pytest.mark.slow
-def test_a_second_build_runs_no_stage_and_takes_seconds(built, build_options, capsys):
+def test_a_second_build_runs_no_stage_and_takes_seconds(built, again, capsys):
     markers = {name: (built / name / "stage.json").read_bytes() for name in STAGES}
     capsys.readouterr()
     begun = time.monotonic()
-    assert run(["build", *build_options]) == 0
+    assert run(again) == 0
     assert time.monotonic() - begun < 5
-    assert capsys.readouterr().err.count("up to date") == len(STAGES)
+    assert capsys.readouterr().err.count("up to date") == len(STAGES) + len(["train", "export"])
     assert {name: (built / name / "stage.json").read_bytes() for name in STAGES} == markers
 
 
 @pytest.mark.slow
-def test_another_clock_builds_the_bitstream_again_and_nothing_before_it(built, build_options, config):
+def test_another_clock_builds_the_bitstream_again_and_nothing_before_it(built, again, config):
     keys = {name: read_marker(built / name)["key"] for name in STAGES}
     config.write_text(config.read_text().replace("36", "30"))
-    assert run(["build", *build_options]) == 0
+    assert run(again) == 0
     now = {name: read_marker(built / name)["key"] for name in STAGES}
     assert [name for name in STAGES if now[name] != keys[name]] == ["bitstream", "deploy", "report"]
     assert load_report(built).board.clock_mhz == pytest.approx(30, abs=0.5)

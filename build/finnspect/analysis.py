@@ -1,8 +1,9 @@
 """Analyses of a folded graph: cycles a frame and resource estimates. Pure functions.
 
 A cycle count here is a bound: what a layer needs when nothing ever makes it wait. Resources are
-``estimated`` from a small parametric model, calibrated on synthesis results of the library's modules;
-they serve to refuse a hopeless design before synthesis and to choose between foldings, not to report.
+``estimated`` from a small parametric model, calibrated on yosys results of the library's modules for ECP5
+(typically within 15 % a module); they serve to refuse a hopeless design before synthesis and to choose
+between foldings, not to report.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import singledispatch
-from math import ceil
+from math import ceil, lcm
 from typing import TYPE_CHECKING
 
 from finnspect.errors import ResourceError
-from finnspect.ir import DataflowGraph, IntType, Layer, MatVec, MaxPool, SlidingWindow
+from finnspect.ir import DataflowGraph, Layer, MatVec, MaxPool, SlidingWindow
 
 if TYPE_CHECKING:
     from finnspect.folding import LayerFolding
@@ -82,7 +83,17 @@ def folding_bound(graph: DataflowGraph, folding: Mapping[str, LayerFolding]) -> 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Estimated use of a device; ``bram_bits`` is what the memories hold, ``bram`` whole blocks."""
+    """Estimated use of a device.
+
+    Parameters
+    ----------
+    lut
+        LUT sites: logic, carry chains (two sites a ``CCU2C``) and distributed memory.
+    bram, bram_bits
+        Whole blocks, and what the memories in them hold.
+    dsp
+        Hard multipliers.
+    """
 
     lut: int = 0
     ff: int = 0
@@ -127,20 +138,19 @@ ECP5 = Technology(
     lut_rom_depth=16,
 )
 
-#: A memory at least this deep and this large goes into block RAM; smaller ones cost few LUTs.
-BLOCK_MIN_DEPTH = 64
-BLOCK_MIN_BITS = 2048
+#: A memory deeper than this, and at least this large, goes into block RAM: in LUTs it costs a hundred or more
+#: a block.
+BLOCK_MIN_DEPTH = 32
+BLOCK_MIN_BITS = 512
+#: A row of PE whose thresholds are at least this many words keeps them in block RAM.
+BLOCK_MIN_THRESHOLDS = 256
+#: Hard multipliers that :func:`multiplier_styles` may hand out; ECP5-85 has 156, xc7z020 has 220.
+DSP_BUDGET = 128
 
 
 def memory_style(depth: int, width: int) -> str:
     """Return ``"block"`` or ``"distributed"`` for a memory of ``depth`` words of ``width`` bits."""
-    return "block" if depth >= BLOCK_MIN_DEPTH and depth * width >= BLOCK_MIN_BITS else "distributed"
-
-
-#: Products of weight bits x input bits from this on use hard multipliers.
-DSP_MIN_AREA = 32
-#: A row of PE whose thresholds are at least this many words keeps them in block RAM.
-BLOCK_MIN_THRESHOLDS = 256
+    return "block" if depth > BLOCK_MIN_DEPTH and depth * width >= BLOCK_MIN_BITS else "distributed"
 
 
 def threshold_style(layer: MatVec, pe: int) -> str:
@@ -150,21 +160,65 @@ def threshold_style(layer: MatVec, pe: int) -> str:
     return "block" if words >= BLOCK_MIN_THRESHOLDS else "distributed"
 
 
-def multiplier_style(layer: MatVec, input_dtype: IntType) -> str:
-    """Return ``MUL_STYLE`` of an MVAU: hard multipliers where a product in LUTs would be large."""
-    return "dsp" if layer.weight_dtype.bits * input_dtype.bits >= DSP_MIN_AREA else "lut"
+def multiplier_groups(layer: MatVec, a_bits: int, pe: int, simd: int) -> tuple[int, int]:
+    """Return how many hard multipliers an MVAU of style ``dsp`` has, and the terms its adder trees sum.
+
+    The rule of ``fs_mvau``: elements of a row, or rows, share an 18-bit multiplier while widths allow.
+    """
+    w_bits = layer.weight_dtype.bits
+
+    def elements_fit(n: int) -> bool:
+        return (n - 1) * (w_bits + a_bits + (n - 1).bit_length()) + max(w_bits, a_bits) + 1 <= 18
+
+    def rows_fit(n: int) -> bool:
+        return (n - 1) * (w_bits + a_bits + (simd - 1).bit_length()) + w_bits + 1 <= 18
+
+    elements = max([1, *(n for n in range(2, 9) if n <= simd and elements_fit(n))])
+    rows = max([1, *(n for n in range(2, 9) if n <= pe and rows_fit(n))])
+    by_elements, by_rows = pe * ceil(simd / elements), simd * ceil(pe / rows)
+    if elements > 1 and by_elements <= by_rows:
+        return by_elements, ceil(simd / elements)
+    return by_rows, simd
 
 
-def _memory(depth: int, width: int, tech: Technology) -> Resources:
-    bits = depth * width
+def multiplier_styles(
+    graph: DataflowGraph, folding: Mapping[str, LayerFolding], budget: int = DSP_BUDGET
+) -> dict[str, str]:
+    """Return ``lut`` or ``dsp`` for each MatVec: hard multipliers where each saves the most LUTs.
+
+    Parameters
+    ----------
+    budget
+        Hard multipliers that may be used.
+    """
+    styles = {layer.name: "lut" for layer in graph if isinstance(layer, MatVec)}
+    gains = []
+    for name in styles:
+        layer = graph.layer(name)
+        soft = layer_resources(layer, graph, folding, styles={name: "lut"})
+        hard = layer_resources(layer, graph, folding, styles={name: "dsp"})
+        gains.append(((soft.lut - hard.lut) / hard.dsp, name, hard.dsp))
+    for gain, name, count in sorted(gains, key=lambda item: -item[0]):
+        if gain > 0 and count <= budget:
+            styles[name] = "dsp"
+            budget -= count
+    return styles
+
+
+# -- the model, a layer at a time ------------------------------------------------------------------
+
+
+def _rom(depth: int, width: int, style: str, tech: Technology) -> Resources:
+    if style == "block":
+        return Resources(bram=tech.blocks(depth, width), bram_bits=depth * width)
+    return Resources(lut=width * ceil(depth / tech.lut_rom_depth))
+
+
+def _ram(depth: int, width: int, tech: Technology) -> Resources:
     if memory_style(depth, width) == "block":
-        return Resources(bram=tech.blocks(depth, width), bram_bits=bits)
-    return Resources(lut=width * ceil(depth / tech.lut_rom_depth), ff=width)
-
-
-def _counters(*limits: int) -> Resources:
-    bits = sum(max(1, (limit - 1).bit_length()) for limit in limits)
-    return Resources(lut=2 * bits, ff=bits)
+        return Resources(bram=tech.blocks(depth, width), bram_bits=depth * width)
+    rows = ceil(depth / 16)  # of RAM16x4: six sites each, and a multiplexer where there are several
+    return Resources(lut=rows * ceil(width / 4) * 6 + (rows - 1) * width)
 
 
 def window_memory(layer: SlidingWindow, graph: DataflowGraph, simd: int) -> tuple[int, int]:
@@ -183,63 +237,92 @@ def window_memory(layer: SlidingWindow, graph: DataflowGraph, simd: int) -> tupl
 
 @singledispatch
 def layer_resources(
-    layer: Layer, graph: DataflowGraph, folding: Mapping[str, LayerFolding], tech: Technology = ECP5
+    layer: Layer,
+    graph: DataflowGraph,
+    folding: Mapping[str, LayerFolding],
+    tech: Technology = ECP5,
+    styles: Mapping[str, str] | None = None,
 ) -> Resources:
-    """Return the estimated resources of ``layer``, its width converters not counted."""
+    """Return the estimated resources of ``layer``, width converters not counted.
+
+    Parameters
+    ----------
+    styles
+        MatVec name -> ``lut`` or ``dsp``; ``lut`` where not named.
+    """
     raise NotImplementedError(f"no resource estimate for a layer of kind {layer.kind!r}")
 
 
 @layer_resources.register(SlidingWindow)
-def _(
-    layer: SlidingWindow, graph: DataflowGraph, folding: Mapping[str, LayerFolding], tech: Technology = ECP5
-) -> Resources:
-    simd = folding[layer.name].SIMD
-    (height, width, channels), bits = graph.tensors[layer.input].shape, graph.tensors[layer.input].dtype.bits
-    memory = _memory(*window_memory(layer, graph, simd), tech)
-    control = _counters(height, width, channels // simd, *layer.kernel, height * width)
-    return memory + control + Resources(lut=80 + 2 * simd * bits, ff=20 + 3 * simd * bits)
+def _(layer: SlidingWindow, graph, folding, tech=ECP5, styles=None) -> Resources:
+    depth, width = window_memory(layer, graph, folding[layer.name].SIMD)
+    return _ram(depth, width, tech) + Resources(lut=100, ff=55 + width)
 
 
 @layer_resources.register(MatVec)
-def _(
-    layer: MatVec, graph: DataflowGraph, folding: Mapping[str, LayerFolding], tech: Technology = ECP5
-) -> Resources:
+def _(layer: MatVec, graph, folding, tech=ECP5, styles=None) -> Resources:
     pe, simd = folding[layer.name].PE, folding[layer.name].SIMD
     a_bits, w_bits = graph.tensors[layer.input].dtype.bits, layer.weight_dtype.bits
-    acc_bits = layer.acc_dtype.bits
-    folds = (layer.MW // simd) * (layer.MH // pe)
-    total = _memory(folds, pe * simd * w_bits, tech)
-    product_bits = a_bits + w_bits
-    # A w x a array multiplier and its share of the adder tree; the registers between the levels.
-    macs = pe * simd
-    total += Resources(
-        lut=ceil(macs * (a_bits * w_bits * 1.3 + product_bits)), ff=macs * (product_bits + product_bits // 2)
-    )
-    total += Resources(lut=pe * acc_bits + 40, ff=2 * pe * acc_bits + 30)
+    nf, sf = layer.MH // pe, layer.MW // simd
+    weight_bits = pe * simd * w_bits
+    # Control; a row's accumulator, comparator and result.
+    total = Resources(lut=60 + pe * (2 * layer.acc_dtype.bits + 12), ff=60 + 60 * pe)
+    total += _rom(nf * sf, weight_bits, memory_style(nf * sf, weight_bits), tech)
+    total += Resources(ff=3 * pe * simd * (a_bits + w_bits))
+    if (styles or {}).get(layer.name, "lut") == "dsp":
+        count, terms = multiplier_groups(layer, a_bits, pe, simd)
+        total += Resources(dsp=count)
+    else:  # multiples of the inputs, shared by all rows; a selection for every two bits of a weight
+        terms = simd
+        total += Resources(lut=3 * simd * (a_bits + 2) + pe * simd * ceil(w_bits / 2) * (a_bits + 3))
+    total += Resources(lut=pe * (terms - 1) * 2 * (a_bits + w_bits + 3))
     if layer.activation is not None:
-        levels = graph.tensors[layer.output].dtype.bits
-        for level in range(levels):  # one comparator a level and PE, its table 2^level deep an NF
-            total += _memory((layer.MH // pe) << level, pe * acc_bits, tech)
-            total += Resources(lut=pe * (acc_bits + 2), ff=pe * (acc_bits + level))
+        style = threshold_style(layer, pe)
+        levels = layer.activation.steps.bit_length()
+        shared = max(1, sf // (3 if style == "block" else 2))  # levels that use one memory in turn
+        for first in range(0, levels, shared):
+            last = min(first + shared, levels)
+            row = _rom(nf << last, layer.acc_dtype.bits, style, tech)
+            total += sum([row] * pe, Resources())
+            if first:
+                total += Resources(lut=pe * layer.acc_dtype.bits, ff=pe * (layer.acc_dtype.bits + last))
     return total
 
 
 @layer_resources.register(MaxPool)
-def _(
-    layer: MaxPool, graph: DataflowGraph, folding: Mapping[str, LayerFolding], tech: Technology = ECP5
-) -> Resources:
-    pe = folding[layer.name].PE
-    (height, width, channels), bits = graph.tensors[layer.input].shape, graph.tensors[layer.input].dtype.bits
-    memory = _memory(width // layer.kernel[1] * channels // pe, pe * bits, tech)
-    control = _counters(height, width, channels // pe, *layer.kernel)
-    return memory + control + Resources(lut=30 + 2 * pe * bits, ff=20 + 3 * pe * bits)
+def _(layer: MaxPool, graph, folding, tech=ECP5, styles=None) -> Resources:
+    tensor, pe = graph.tensors[layer.input], folding[layer.name].PE
+    bits = pe * tensor.dtype.bits
+    depth = tensor.shape[1] // layer.kernel[1] * tensor.shape[2] // pe
+    return _ram(depth, bits, tech) + Resources(lut=30 + 11 * bits, ff=50 + 9 * bits // 2)
+
+
+def _plumbing(graph: DataflowGraph, folding: Mapping[str, LayerFolding]) -> Resources:
+    """Return the width converters between layers, and the logits' way out."""
+    lut = 40
+    width: dict[str, int] = {}
+    for layer in graph:
+        own = folding[layer.name]
+        takes = own.PE if isinstance(layer, MaxPool) else own.SIMD
+        makes = width.get(layer.input, takes)
+        if takes != makes:
+            wide = lcm(takes, makes)
+            bits = wide * graph.tensors[layer.input].dtype.bits
+            lut += 5 * bits * sum(side != wide for side in (takes, makes))
+        width[layer.output] = own.SIMD if isinstance(layer, SlidingWindow) else own.PE
+    return Resources(lut=lut, ff=lut)
 
 
 def graph_resources(
     graph: DataflowGraph, folding: Mapping[str, LayerFolding], tech: Technology = ECP5
 ) -> dict[str, Resources]:
-    """Return the estimated resources of every layer, in topological order."""
-    return {layer.name: layer_resources(layer, graph, folding, tech) for layer in graph}
+    """Return the estimated resources of every layer, in topological order, and of what joins them.
+
+    Multipliers are counted in the default styles of :func:`multiplier_styles`.
+    """
+    styles = multiplier_styles(graph, folding)
+    layers = {layer.name: layer_resources(layer, graph, folding, tech, styles) for layer in graph}
+    return layers | {"(width converters)": _plumbing(graph, folding)}
 
 
 def check_fit(

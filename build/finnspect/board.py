@@ -90,6 +90,7 @@ class Board(_Strict):
     shell: Literal["uart"]
     toolchains: list[str] = Field(min_length=1, description="the first one is the default")
     top: str = Field(description="top module")
+    reset_port: str = Field(description="port of the reset button, high while pressed")
     sources: list[str] = Field(description="SystemVerilog of the board's folder")
     synthesis_sources: list[str] = Field(description="with vendor primitives")
     simulation_sources: list[str] = Field(description="behavioural twins of the synthesis sources")
@@ -102,7 +103,7 @@ class Board(_Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Board:
-        for name in (self.clock.port, self.uart.receive_port, self.uart.transmit_port):
+        for name in (self.clock.port, self.reset_port, self.uart.receive_port, self.uart.transmit_port):
             if name not in self.ports:
                 raise ValueError(f"{name!r} is not one of the ports {sorted(self.ports)}")
         pins = [pin for port in self.ports.values() for pin in port.pins]

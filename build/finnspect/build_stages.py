@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     from finnspect.images import Images
     from finnspect.sim.core import SimResult
 
-_MODEL_SOURCES = ("build/finnspect/ir.py", "build/finnspect/package.py", "build/finnspect/reference.py")
+_MODEL_SOURCES = (
+    "build/finnspect/ir.py",
+    "build/finnspect/package.py",
+    "build/finnspect/kernels.py",
+    "build/finnspect/reference.py",
+)
 _FRONTEND_SOURCES = (*_MODEL_SOURCES, "build/finnspect/frontend")
 _FOLDING_SOURCES = ("build/finnspect/ir.py", "build/finnspect/analysis.py", "build/finnspect/folding.py")
 _RTL_SOURCES = (*_FOLDING_SOURCES, "build/finnspect/emit", "hw/rtl")
@@ -40,9 +45,7 @@ _SIMULATION_SOURCES = (
 _BITSTREAM_SOURCES = ("build/finnspect/toolchains", "build/finnspect/shell.py", "hw/shell", "hw/rtl")
 _DEPLOY_SOURCES = ("build/finnspect/deploy.py",)
 _REPORT_SOURCES = ("build/finnspect/report",)
-#: Simulations at a time; the golden images are few.
-_MAX_PROCESSES = 2
-#: Frames of a golden simulation at least.
+#: Frames of a golden simulation, and of one process where several share the images, at least.
 _MIN_FRAMES = 8
 
 
@@ -59,6 +62,8 @@ class Build:
         Holds the build's folder and lock.
     out
         Folder of all builds; holds the cache that they share.
+    run
+        Folder of the training run that the package comes from, where it is at hand.
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class Build:
         toolchain: str,
         config: BuildConfig,
         out: Path,
+        run: Path | None = None,
     ) -> None:
         self.runner = runner
         self.package = package
@@ -76,6 +82,7 @@ class Build:
         self.toolchain = toolchain
         self.config = config
         self.cache = out.absolute() / "cache" / "verilator"
+        self.run = run
         self._done: dict[str, StageResult] = {}
 
     def _once(self, name: str, **stage: Any) -> StageResult:
@@ -177,6 +184,38 @@ class Build:
             body=body,
         )
 
+    def test(self) -> StageResult | None:
+        """Evaluate the integers on the training run's test images; None without a run."""
+        if self.run is None:
+            return None
+        run, model = self.run, self.frontend()
+
+        def body(folder: Path) -> None:
+            import torch
+
+            from finnspect.results import compare_torch
+            from quant_models.evaluate import logits_of
+            from quant_models.training.run_dir import open_run
+
+            opened = open_run(run)
+            images, labels = opened.test_images()
+            codes = torch.from_numpy(images).permute(0, 3, 1, 2)
+            expected = np.asarray(logits_of(opened.model(), codes))
+            found = compare_torch(self._graph, images, labels, expected)
+            (folder / "test.json").write_text(json.dumps(found, indent=1) + "\n")
+
+        return self._once(
+            "test",
+            version=1,
+            inputs={
+                "graph": model.digest,
+                "run": hash_path(run),
+                "sources": source_hash(*_MODEL_SOURCES, "build/finnspect/results.py"),
+                "versions": _versions("numpy", "torch", "brevitas"),
+            },
+            body=body,
+        )
+
     # -- simulation -------------------------------------------------------------------------------
 
     def simulation(self) -> StageResult:
@@ -239,7 +278,7 @@ class Build:
             Accelerator.load(self.rtl().folder / "core"),
             images,
             build_dir,
-            processes=max(1, min(_MAX_PROCESSES, cores, len(images) // _MIN_FRAMES)),
+            processes=max(1, min(cores, len(images) // _MIN_FRAMES)),
             jobs=max(2, cores),
             progress=self.runner.note,
         )
@@ -321,6 +360,9 @@ class Build:
             self.bitstream(),
             self.deploy(),
         ]
+        tested = self.test()
+        if tested is not None:
+            stages.append(tested)
 
         def body(folder: Path) -> None:
             from finnspect.report.make import make_report

@@ -138,8 +138,8 @@ def train(request: TrainRequest, out: Path, progress: Progress | None = None) ->
         return _train_stage(request, runner, out).folder / "run"
 
 
-def train_and_export(request: TrainRequest, out: Path, progress: Progress | None = None) -> Path:
-    """Train and export, unless it is done already, and return the package folder."""
+def train_and_export(request: TrainRequest, out: Path, progress: Progress | None = None) -> tuple[Path, Path]:
+    """Train and export, unless it is done already, and return the package folder and the run folder."""
     with StageRunner(out / request.name, progress) as runner:
         trained = _train_stage(request, runner, out)
 
@@ -158,7 +158,7 @@ def train_and_export(request: TrainRequest, out: Path, progress: Progress | None
             },
             body=body,
         )
-    return exported.folder / "package"
+    return exported.folder / "package", trained.folder / "run"
 
 
 def export_run(run: Path, output: Path, progress: Progress | None = None) -> ModelPackage:
@@ -193,6 +193,8 @@ class BuildRequest:
         None for the board's own.
     config
         A configuration file instead of the repository's.
+    run
+        Folder of the training run that the package comes from; its test images are then evaluated.
     """
 
     package: str
@@ -200,10 +202,11 @@ class BuildRequest:
     toolchain: str | None = None
     config: Path | None = None
     out: Path = Path("out")
+    run: Path | None = None
 
-    def with_package(self, package: Path) -> BuildRequest:
-        """Return the same request for another package."""
-        return replace(self, package=str(package))
+    def with_package(self, package: Path, run: Path) -> BuildRequest:
+        """Return the same request for a package that was just trained."""
+        return replace(self, package=str(package), run=run)
 
     def check(self) -> None:
         """Refuse at once what can be refused before any work.
@@ -276,7 +279,15 @@ def build(request: BuildRequest, progress: Progress | None = None) -> BuildResul
     config = load_config(package.info.model, request.board, request.config)
     root = build_folder(request.out, package, request.board)
     with StageRunner(root, progress) as runner:
-        stages = Build(runner, package, request.load_board(), request.load_toolchain(), config, request.out)
+        stages = Build(
+            runner,
+            package,
+            request.load_board(),
+            request.load_toolchain(),
+            config,
+            request.out,
+            request.run,
+        )
         reported = stages.report()
     path = reported.folder / "report.json"
     return BuildResult(root, load_report(path), path, find_deploy(root), tuple(runner.results))

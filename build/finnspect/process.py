@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import resource
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -25,9 +24,8 @@ def relevant_lines(output: str, limit: int = 12) -> str:
     return "\n".join(f"  {line}" for line in bad[:limit]) + more
 
 
-def _unlimited_stack() -> None:
-    hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
-    resource.setrlimit(resource.RLIMIT_STACK, (hard, hard))
+#: Runs the command behind it with the stack limit at its ceiling.
+_DEEP_STACK = ("sh", "-c", 'ulimit -S -s "$(ulimit -H -s)" 2>/dev/null; exec "$0" "$@"')
 
 
 def run_tool(
@@ -51,7 +49,7 @@ def run_tool(
     install
         Remedy when the program does not exist.
     deep_stack
-        Lift the stack limit; tools that recurse over syntax trees need it. Not to be used from threads.
+        Lift the stack limit; tools that recurse over syntax trees need it.
     timeout_s
         Kill it after this many seconds.
 
@@ -63,7 +61,7 @@ def run_tool(
     log.debug("%s: %s", cwd, shlex.join(argv))
     try:
         done = subprocess.run(
-            argv,
+            [*_DEEP_STACK, *argv] if deep_stack else argv,
             cwd=cwd,
             env=env,
             stdin=subprocess.DEVNULL,
@@ -73,7 +71,6 @@ def run_tool(
             errors="replace",
             timeout=timeout_s,
             check=False,
-            preexec_fn=_unlimited_stack if deep_stack else None,
         )
     except OSError as error:
         raise ToolError(f"{what}: {argv[0]} does not run: {error}", install) from error

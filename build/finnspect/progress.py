@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import time
@@ -43,36 +44,41 @@ class PlainProgress(Progress):
     ----------
     stream
         Where lines go.
-    heartbeat_s
-        A step that says nothing for this long gets a line that it still runs.
+    quiet_s
+        Notes that differ from the last one in their numbers only are printed no more often than this,
+        and a step that says nothing for twice as long gets a line that it still runs.
     """
 
-    def __init__(self, stream: TextIO | None = None, heartbeat_s: float = 30.0) -> None:
+    def __init__(self, stream: TextIO | None = None, quiet_s: float = 15.0) -> None:
         self._stream = stream or sys.stderr
-        self._start = time.monotonic()
-        self._heartbeat_s = heartbeat_s
-        self._last = ""
+        self._start = self._printed = time.monotonic()
+        self._quiet_s = quiet_s
+        self._last: str | None = None
 
     def line(self, text: str) -> None:
         """Print a line with the time since the start."""
-        elapsed = round(time.monotonic() - self._start)
+        self._printed = time.monotonic()
+        elapsed = round(self._printed - self._start)
         print(f"[{elapsed // 60:3d}:{elapsed % 60:02d}] {text}", file=self._stream, flush=True)
 
     def note(self, text: str) -> None:
-        """Print a note, indented under its step; equal notes in a row are printed once."""
-        if text != self._last:
-            self._last = text
+        """Print a note, indented under its step, unless it repeats the last one."""
+        what = re.split(r"\d", text, maxsplit=1)[0]
+        if what != self._last or time.monotonic() - self._printed >= self._quiet_s:
+            self._last = what
             self.line(f"  {text}")
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
         """Print the start of a step and a line now and then until it ends."""
         self.line(title)
+        self._last = None
         begun, done = time.monotonic(), threading.Event()
 
         def beat() -> None:
-            while not done.wait(self._heartbeat_s):
-                self.line(f"  {title}: still running, {clock(time.monotonic() - begun)}")
+            while not done.wait(self._quiet_s / 4):
+                if time.monotonic() - self._printed >= 2 * self._quiet_s:
+                    self.line(f"  {title}: still running, {clock(time.monotonic() - begun)}")
 
         thread = threading.Thread(target=beat, daemon=True)
         thread.start()

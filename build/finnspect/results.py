@@ -58,6 +58,33 @@ def compare_golden(graph: DataflowGraph, golden: Any, logits: np.ndarray) -> dic
     }
 
 
+def compare_torch(
+    graph: DataflowGraph, images: np.ndarray, labels: np.ndarray, torch_logits: np.ndarray
+) -> dict[str, Any]:
+    """Compare the integer reference with torch on labelled images.
+
+    Parameters
+    ----------
+    images
+        uint8, shape (N, H, W, C).
+    labels
+        int64, shape (N,).
+    torch_logits
+        float32, shape (N, classes).
+    """
+    real, ties = scores(graph, reference.logits(graph, images))
+    predicted = real.argmax(axis=1)
+    changed = predicted != torch_logits.argmax(axis=1)
+    return {
+        "images": len(images),
+        "accuracy": float((predicted == labels).mean()),
+        "torch_accuracy": float((torch_logits.argmax(axis=1) == labels).mean()),
+        "changed_predictions": int((changed & ~ties).sum()),
+        "changed_predictions_at_ties": int((changed & ties).sum()),
+        "ties": int(ties.sum()),
+    }
+
+
 def summarise(
     graph: DataflowGraph, images: Images, result: SimResult, classes: Sequence[str]
 ) -> dict[str, Any]:

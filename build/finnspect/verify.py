@@ -17,7 +17,8 @@ from finnspect.emit.accelerator import Accelerator
 from finnspect.emit.network import Stream
 from finnspect.errors import VerificationError
 from finnspect.ir import DataflowGraph
-from finnspect.sim.core import SimResult, build_core
+from finnspect.sim.core import build_core
+from finnspect.sim.result import SimResult
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ def compare_logits(
     say = progress or log.info
     count = int(wrong.any(axis=1).sum())
     say(f"{count} of {len(got)} images differ; looking for the first layer in image {bad}")
-    probe = build_core(accelerator, build_dir / "probe", probe=True, progress=progress)
+    probe = build_core(accelerator, build_dir / "probe", probe=True, optimize="-O1", progress=progress)
     # The image with its predecessor first: what one frame leaves behind may spoil the next.
     for first in dict.fromkeys((max(0, bad - 1), 0)):
         window = images[first : bad + 1]

@@ -6,14 +6,16 @@
 // K = W_BITS + A_BITS + ceil(log2(GROUP)). Weight s sits at w[s*W_BITS +: W_BITS]. Operand g of the packed
 // activations (fs_pack, elements in reverse order) sits at a[g*A_OP_BITS +: A_OP_BITS] and comes one cycle after w;
 // the last one holds what is left of SIMD, SIMD % GROUP elements, if GROUP does not divide it.
-// `first` arrives with the sum it belongs to, 2 + ceil(log2(ceil(SIMD/GROUP))) cycles after w; acc follows one
-// cycle later. One beat a cycle.
+// The tree's sum follows 2 + ceil(log2(ceil(SIMD/GROUP))) cycles after w; with the
+// sum that ends a vector, acc is the whole dot product, to be taken by a register behind, and clear is high (as it is
+// before the first vector). Where there is no beat, a is zero. One beat a cycle.
 // The operands have (GROUP-1)*K + 1 bits more than a weight or an activation; the caller lets them fit 18.
 `default_nettype none
 
 module fs_dot_elems #(
     parameter int unsigned GROUP = 2,  // elements a multiplier
     parameter int unsigned SIMD = 2,  // elements
+    parameter int unsigned SF = 1,  // beats a vector
     parameter int unsigned W_BITS = 4,
     parameter int unsigned A_BITS = 4,
     parameter int unsigned ACC_BITS = 16,
@@ -24,7 +26,7 @@ module fs_dot_elems #(
     input wire clk,
     input wire [MULS*A_OP_BITS-1:0] a,
     input wire [SIMD*W_BITS-1:0] w,
-    input wire first,
+    input wire clear,
     output wire [ACC_BITS-1:0] acc
 );
   wire [MULS*K-1:0] product;
@@ -75,10 +77,20 @@ module fs_dot_elems #(
       .carry(carry)
   );
 
-  logic [ACC_BITS-1:0] acc_q;
-  wire [ACC_BITS:0] total = {first ? '0 : acc_q, 1'b1} + {sum, carry};  // the low bit makes the carry in
-  always_ff @(posedge clk) acc_q <= total[ACC_BITS:1];
-  assign acc = acc_q;
+  wire [ACC_BITS-1:0] old;
+  wire [ACC_BITS:0] total = {sum, carry} + {old, 1'b1};  // the low bit makes the carry in
+  if (SF == 1) begin : g_no_old
+    assign old = '0;
+    wire unused_control = &{1'b0, clear};
+  end else begin : g_old
+    logic [ACC_BITS-1:0] acc_q;
+    always_ff @(posedge clk) begin
+      if (clear) acc_q <= '0;
+      else acc_q <= total[ACC_BITS:1];
+    end
+    assign old = acc_q;
+  end
+  assign acc = total[ACC_BITS:1];
   wire unused = &{1'b0, total[0]};
 endmodule
 

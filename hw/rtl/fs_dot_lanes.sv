@@ -5,14 +5,16 @@
 // apart; lanes are separated once, behind the adder tree, where each takes back the borrow of those below it.
 // Lane p's weight s sits at w[(p*SIMD + s)*W_BITS +: W_BITS], its accumulator at acc[p*ACC_BITS +: ACC_BITS];
 // a is signed, element s at a[s*AX_BITS +: AX_BITS], and comes one cycle after w (it passes an operand register
-// like the packed weights). `first` arrives with the sum it belongs to, 2 + ceil(log2(SIMD)) cycles after w; acc
-// follows one cycle later. One beat a cycle.
+// like the packed weights). The tree's sum follows 2 + ceil(log2(SIMD)) cycles after w; with the
+// sum that ends a vector, acc is the whole dot product, to be taken by a register behind, and clear is high (as it is
+// before the first vector). Where there is no beat, a is zero. One beat a cycle.
 // The packed operand has (LANES-1)*K + W_BITS + 1 bits; the caller chooses LANES to fit 18.
 `default_nettype none
 
 module fs_dot_lanes #(
     parameter int unsigned LANES = 1,  // rows
     parameter int unsigned SIMD = 1,  // elements
+    parameter int unsigned SF = 1,  // beats a vector
     parameter int unsigned W_BITS = 4,
     parameter int unsigned A_BITS = 4,
     parameter int unsigned ACC_BITS = 16,
@@ -21,7 +23,7 @@ module fs_dot_lanes #(
     input wire clk,
     input wire [SIMD*AX_BITS-1:0] a,
     input wire [LANES*SIMD*W_BITS-1:0] w,
-    input wire first,
+    input wire clear,
     output wire [LANES*ACC_BITS-1:0] acc
 );
   localparam int unsigned K = W_BITS + A_BITS + $clog2(SIMD);
@@ -74,17 +76,28 @@ module fs_dot_lanes #(
 
   for (genvar p = 0; p < LANES; p++) begin : g_acc
     wire [ACC_BITS-1:0] lane = ACC_BITS'(signed'(sum[p*K+:K]));
-    logic [ACC_BITS-1:0] acc_q;
-    wire [ACC_BITS-1:0] old = first ? '0 : acc_q;
+    wire [ACC_BITS-1:0] old;
+    wire [ACC_BITS-1:0] total;
     if (p == 0) begin : g_lowest
-      always_ff @(posedge clk) acc_q <= old + lane;
+      assign total = lane + old;
     end else begin : g_upper
       // sum[p*K-1]: the lanes below are negative. The low bit makes the carry in.
-      wire [ACC_BITS:0] total = {old, 1'b1} + {lane, sum[p*K-1]};
-      always_ff @(posedge clk) acc_q <= total[ACC_BITS:1];
-      wire unused_carry = &{1'b0, total[0]};
+      wire [ACC_BITS:0] doubled = {lane, sum[p*K-1]} + {old, 1'b1};
+      assign total = doubled[ACC_BITS:1];
+      wire unused_low = &{1'b0, doubled[0]};
     end
-    assign acc[p*ACC_BITS+:ACC_BITS] = acc_q;
+    if (SF == 1) begin : g_no_old
+      assign old = '0;
+      wire unused_control = &{1'b0, clear};
+    end else begin : g_old
+      logic [ACC_BITS-1:0] acc_q;
+      always_ff @(posedge clk) begin
+        if (clear) acc_q <= '0;
+        else acc_q <= total;
+      end
+      assign old = acc_q;
+    end
+    assign acc[p*ACC_BITS+:ACC_BITS] = total;
   end
 endmodule
 

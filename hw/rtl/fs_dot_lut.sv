@@ -1,8 +1,9 @@
 // One row's dot product of SIMD elements a beat, accumulated over a vector, without hard multipliers.
 //
 // Weight s sits at w[s*W_BITS +: W_BITS]; the multiples of the activations (a, 3a, -a) come likewise, made once for
-// all rows. `first` arrives with the sum it belongs to, that is MUL_LATENCY + TREE_LATENCY cycles after w and a; acc
-// follows one cycle later (SF = 1: at once, there is nothing to accumulate). One beat a cycle.
+// all rows. The tree's sum follows the latency of fs_mul_lut plus ceil(log2(SIMD)) cycles after w and a; with the sum
+// that ends a vector, acc is the whole dot product, to be taken by a register behind, and clear is high (as it is
+// before the first vector). Where there is no beat, a is zero. One beat a cycle.
 `default_nettype none
 
 module fs_dot_lut #(
@@ -18,7 +19,7 @@ module fs_dot_lut #(
     input wire [SIMD*(A_BITS+2)-1:0] a3,
     input wire [SIMD*(A_BITS+1)-1:0] an,
     input wire [SIMD*W_BITS-1:0] w,
-    input wire first,
+    input wire clear,
     output wire [ACC_BITS-1:0] acc
 );
   localparam int unsigned P_BITS = W_BITS + A_BITS;
@@ -56,11 +57,14 @@ module fs_dot_lut #(
 
   if (SF == 1) begin : g_no_acc
     assign acc = sum;
-    wire unused = &{1'b0, first};
+    wire unused = &{1'b0, clear};
   end else begin : g_acc
     logic [ACC_BITS-1:0] acc_q;
-    always_ff @(posedge clk) acc_q <= (first ? '0 : acc_q) + sum;
-    assign acc = acc_q;
+    assign acc = sum + acc_q;
+    always_ff @(posedge clk) begin
+      if (clear) acc_q <= '0;
+      else acc_q <= acc;
+    end
   end
 endmodule
 

@@ -80,10 +80,9 @@ module fs_mvau #(
   localparam int unsigned TREE_LATENCY = $clog2(BY_ELEMS ? ELEM_MULS : SIMD);
   localparam int unsigned MUL_LATENCY = USE_DSP ? 2 : W_BITS <= 2 ? 0 : W_BITS <= 4 ? 1 : 2;
   localparam int unsigned DOT_LATENCY = MUL_LATENCY + TREE_LATENCY;  // to the sum
-  localparam int unsigned ACC_LATENCY = USE_DSP || SF > 1 ? 1 : 0;
   localparam int unsigned READ_LATENCY = THRESH_TEXT == 96'("block") ? 2 : 1;
   // from taking a beat to writing its result: input and memory, dot product, thresholds, result register
-  localparam int unsigned LATENCY = 2 + DOT_LATENCY + ACC_LATENCY + LEVELS * (READ_LATENCY + 1) + 1;
+  localparam int unsigned LATENCY = 2 + DOT_LATENCY + LEVELS * (READ_LATENCY + 1) + 1;
   // a place is free again 3 cycles after its result is written
   localparam int unsigned DEPTH = (LATENCY + 3 + SF - 1) / SF + 1;
   localparam int unsigned CREDIT_BITS = $clog2(DEPTH + 1);
@@ -111,11 +110,9 @@ module fs_mvau #(
   wire take = s_axis_tvalid && s_axis_tready;
   wire popped;
   logic ready_q;
-  logic first_q;
   logic last_q;
   logic [CREDIT_BITS-1:0] credits_q;  // free places less results on their way
   logic [WADDR_BITS-1:0] waddr_q;
-  wire first_d;
   wire last_d;
   wire [CREDIT_BITS-1:0] credits_d = credits_q - CREDIT_BITS'(take && last_q) + CREDIT_BITS'(popped);
 
@@ -126,23 +123,19 @@ module fs_mvau #(
       if (!rst_n) sf_q <= '0;
       else sf_q <= sf_d;
     end
-    assign first_d = sf_d == '0;
     assign last_d  = sf_d == SF_BITS'(SF - 1);
   end else begin : g_no_sf
-    assign first_d = 1'b1;
     assign last_d  = 1'b1;
   end
 
   always_ff @(posedge clk) begin
     if (!rst_n) begin
       ready_q   <= 1'b0;
-      first_q   <= 1'b1;
       last_q    <= SF == 1;
       credits_q <= CREDIT_BITS'(DEPTH);
       waddr_q   <= '0;
     end else begin
       ready_q   <= !last_d || credits_d != '0;
-      first_q   <= first_d;
       last_q    <= last_d;
       credits_q <= credits_d;
       if (take) waddr_q <= waddr_q == WADDR_BITS'(WORDS - 1) ? '0 : waddr_q + 1'b1;
@@ -152,20 +145,22 @@ module fs_mvau #(
 
   // flags beside the data: bit i stands i + 1 cycles after the beat was taken
   localparam int unsigned SUM_STAGE = 2 + DOT_LATENCY;  // cycles until the sum stands at the accumulator
-  localparam int unsigned ACC_STAGE = SUM_STAGE + ACC_LATENCY;
   logic valid_q;
-  logic [SUM_STAGE-1:0] start_q;  // first beat of a vector
-  logic [ACC_STAGE-1:0] done_q;  // last beat of a vector
+  logic live_q;  // a beat was taken: no longer what the pipeline held before reset
+  logic [SUM_STAGE-1:0] done_q;  // last beat of a vector
+  logic [SUM_STAGE-1:0] clear_q;  // accumulators begin anew behind this
 
   always_ff @(posedge clk) begin
     if (!rst_n) begin
       valid_q <= 1'b0;
-      start_q <= '0;
+      live_q  <= 1'b0;
       done_q  <= '0;
+      clear_q <= '1;
     end else begin
       valid_q <= take;
-      start_q <= (start_q << 1) | SUM_STAGE'(take && first_q);
-      done_q  <= (done_q << 1) | ACC_STAGE'(take && last_q);
+      live_q  <= live_q || take;
+      done_q  <= (done_q << 1) | SUM_STAGE'(take && last_q);
+      clear_q <= (clear_q << 1) | SUM_STAGE'(take ? last_q : !live_q);
     end
   end
 
@@ -223,6 +218,7 @@ module fs_mvau #(
       fs_dot_elems #(
           .GROUP(ELEMS),
           .SIMD(SIMD),
+          .SF(SF),
           .W_BITS(W_BITS),
           .A_BITS(A_BITS),
           .ACC_BITS(ACC_BITS)
@@ -230,7 +226,7 @@ module fs_mvau #(
           .clk(clk),
           .a(op_q),
           .w(weights[p*SIMD*W_BITS+:SIMD*W_BITS]),
-          .first(start_q[SUM_STAGE-1]),
+          .clear(clear_q[SUM_STAGE-1]),
           .acc(acc[p*ACC_BITS+:ACC_BITS])
       );
     end
@@ -245,6 +241,7 @@ module fs_mvau #(
       fs_dot_lanes #(
           .LANES(ROWS),
           .SIMD(SIMD),
+          .SF(SF),
           .W_BITS(W_BITS),
           .A_BITS(A_BITS),
           .ACC_BITS(ACC_BITS)
@@ -252,7 +249,7 @@ module fs_mvau #(
           .clk(clk),
           .a(ax_q),
           .w(weights[p*SIMD*W_BITS+:ROWS*SIMD*W_BITS]),
-          .first(start_q[SUM_STAGE-1]),
+          .clear(clear_q[SUM_STAGE-1]),
           .acc(acc[p*ACC_BITS+:ROWS*ACC_BITS])
       );
     end
@@ -262,13 +259,18 @@ module fs_mvau #(
     for (genvar s = 0; s < SIMD; s++) begin : g_multiples
       wire [A_BITS-1:0] a = in_q[s*A_BITS+:A_BITS];
       wire [A_BITS+1:0] ax = {{2{(A_SIGNED != 0) & a[A_BITS-1]}}, a};
+      wire [A_BITS:0] minus;  // -a without a carry chain: a bit turns where any lower one is set
+      assign minus[0] = ax[0];
+      for (genvar i = 1; i <= A_BITS; i++) begin : g_minus
+        assign minus[i] = ax[i] ^ (|ax[i-1:0]);
+      end
       always_ff @(posedge clk) begin
         if (!valid_q) begin
           a3_q[s*(A_BITS+2)+:A_BITS+2] <= '0;
           an_q[s*(A_BITS+1)+:A_BITS+1] <= '0;
         end else begin
           a3_q[s*(A_BITS+2)+:A_BITS+2] <= ax + {ax[A_BITS:0], 1'b0};
-          an_q[s*(A_BITS+1)+:A_BITS+1] <= -ax[A_BITS:0];
+          an_q[s*(A_BITS+1)+:A_BITS+1] <= minus;
         end
       end
     end
@@ -286,7 +288,7 @@ module fs_mvau #(
           .a3(a3_q),
           .an(an_q),
           .w(weights[p*SIMD*W_BITS+:SIMD*W_BITS]),
-          .first(start_q[SUM_STAGE-1]),
+          .clear(clear_q[SUM_STAGE-1]),
           .acc(acc[p*ACC_BITS+:ACC_BITS])
       );
     end
@@ -313,7 +315,7 @@ module fs_mvau #(
     ) u_threshold (
         .clk(clk),
         .rst_n(rst_n),
-        .s_valid(done_q[ACC_STAGE-1]),
+        .s_valid(done_q[SUM_STAGE-1]),
         .x(acc),
         .m_valid(result_valid),
         .count(count)
@@ -322,7 +324,7 @@ module fs_mvau #(
       assign result[p*O_BITS+:O_BITS] = O_BITS'(O_BASE) + O_BITS'(count[p*LEVELS+:LEVELS]);
     end
   end else begin : g_no_threshold
-    assign result_valid = done_q[ACC_STAGE-1];
+    assign result_valid = done_q[SUM_STAGE-1];
     assign result = acc;
   end
 

@@ -36,10 +36,11 @@ module fs_swg_rows #(
   localparam int TOP_LAST = int'((OH - 1) * SH) - int'(PT);  // first row of the last window
   localparam int FRAME_STEP = int'(H) - int'((OH - 1) * SH);  // from there to the next frame's first window
   localparam int BELOW = TOP_LAST + int'(KH) - int'(H) > 0 ? TOP_LAST + int'(KH) - int'(H) : 0;  // padding rows read
-  // Where an output row is read as fast as its input rows are written, the handing over of slots (a few cycles)
+  localparam int MOST_NEW = int'(SH) > FRAME_STEP ? int'(SH) : FRAME_STEP;  // rows from one window to the next
+  // Where an output row is read as fast as its new rows are written, the handing over of slots (a few cycles)
   // would show: one slot more hides it.
-  localparam int SPARE = OW * REPEAT * KH * RUN <= SH * ROW ? 1 : 0;
-  localparam int SLOTS = int'(KH) + (int'(SH) > FRAME_STEP ? int'(SH) : FRAME_STEP) + SPARE;
+  localparam int SPARE = int'(OW * REPEAT * KH * RUN) <= MOST_NEW * int'(ROW) ? 1 : 0;
+  localparam int SLOTS = int'(KH) + MOST_NEW + SPARE;
   localparam int unsigned DEPTH = unsigned'(SLOTS) * ROW;
 
   localparam bit ROW_POW2 = (ROW & (ROW - 1)) == 0;

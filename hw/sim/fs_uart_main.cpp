@@ -4,13 +4,15 @@
 //   0  send the byte
 //   1  send the byte with a low stop bit (a framing error)
 //   2  leave the line idle for 16 * data bit times
+//   3  the same with the reset button pressed
 // stdout carries the bytes that the device sends. A stop bit that is low ends the program with exit code 3.
 //
 // Plus-arguments: +bit=<clocks of one bit of the host, may be a fraction> +gap=<largest random pause before
 // a byte, in bits> +seed=<n> +idle=<clocks without any activity after which time stands still until the
 // host sends something>. The end of stdin ends the program.
 //
-// The top's pins are named by macros: PIN_CLK, PIN_RX (the device receives), PIN_TX (the device sends).
+// The top's pins are named by macros: PIN_CLK, PIN_RX (the device receives), PIN_TX (the device sends),
+// PIN_RESET (high while the button is pressed).
 #include <poll.h>
 #include <unistd.h>
 
@@ -52,6 +54,7 @@ class Sender {
 
     void push(Operation operation) { queue_.push_back(operation); }
     bool busy() const { return bits_ > 0 || !queue_.empty(); }
+    bool pressed() const { return pressed_ && bits_ > 0; }
     bool hungry() const { return queue_.size() < 1024; }
 
     bool clock() {
@@ -73,7 +76,8 @@ class Sender {
         queue_.pop_front();
         const int gap = max_gap_bits_ > 0 ? static_cast<int>(random_() % (max_gap_bits_ + 1)) : 0;
         elapsed_ = 0;
-        if (operation.code == 2) {
+        pressed_ = operation.code == 3;
+        if (operation.code >= 2) {
             levels_ = ~0u;
             position_ = 0;
             bits_ = 16l * operation.data;
@@ -94,6 +98,7 @@ class Sender {
     int position_ = 0;
     long bits_ = 0;
     double elapsed_ = 0;
+    bool pressed_ = false;
 };
 
 // Samples the device's line in the middle of every bit.
@@ -170,6 +175,7 @@ int main(int argc, char** argv) {
         top->eval();
         context->timeInc(1);
         top->PIN_RX = sender.clock();
+        top->PIN_RESET = sender.pressed();
         top->PIN_CLK = 1;
         top->eval();
         context->timeInc(1);

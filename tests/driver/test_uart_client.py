@@ -176,6 +176,39 @@ def test_a_late_answer_is_not_taken_for_the_next_one(images):
     np.testing.assert_array_equal(accelerator.infer(images[1]), logits(images[1].astype(int)))
 
 
+def test_the_next_image_is_sent_before_the_answer_is_read(images):
+    """Two under way where the buffer holds two, one where it holds one; in order all the same."""
+    for buffer_bytes, most in ((64, 2), (16, 1)):
+        info = info_payload()[:-4] + struct.pack("<I", buffer_bytes)
+        device = Device(info=info)
+        unanswered = []
+
+        def write(data, device=device, unanswered=unanswered):
+            Device.write(device, data)
+            unanswered.append(len(device.out) // (12 + 4 * CLASSES + 4))
+            return len(data)
+
+        accelerator = UartAccelerator(device)
+        device.write = write
+        got = accelerator.infer_batch(np.concatenate([images] * 3))
+        np.testing.assert_array_equal(got, [logits(image.astype(int)) for image in images] * 3)
+        assert max(unanswered) == most
+
+
+@pytest.mark.parametrize("lost", range(2, 9))
+def test_a_batch_survives_a_lost_answer(images, lost):
+    device = Device(damage=lambda reply, count: b"" if count == lost else reply)
+    got = UartAccelerator(device, timeout_s=0.05).infer_batch(np.concatenate([images] * 2))
+    np.testing.assert_array_equal(got, [logits(image.astype(int)) for image in images] * 2)
+
+
+def test_a_batch_with_a_wrong_image_leaves_the_port_usable(images):
+    accelerator = UartAccelerator(Device())
+    with pytest.raises(ValueError, match="an image is 16 bytes"):
+        list(accelerator._stream([images[0], images[1], np.zeros(3, np.uint8)], 1))
+    np.testing.assert_array_equal(accelerator.infer(images[3]), logits(images[3].astype(int)))
+
+
 @pytest.mark.parametrize("code", [*uart.ERRORS, 99])
 def test_error_replies(images, code):
     device = Device(error=code)
@@ -247,4 +280,4 @@ def test_it_keeps_to_python_3_8_and_to_its_imports():
             [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
         )
     }
-    assert imported == {"__future__", "struct", "time", "typing", "zlib", "numpy", "serial"}
+    assert imported == {"__future__", "collections", "struct", "time", "typing", "zlib", "numpy", "serial"}

@@ -10,11 +10,13 @@ from finnspect.analysis import (
     folding_bound,
     graph_cycles,
     graph_resources,
+    layer_resources,
     memory_style,
+    multiplier_styles,
 )
 from finnspect.errors import ResourceError
-from finnspect.folding import Folding
-from graphs import Conv, Pool, dense, make_graph
+from finnspect.folding import Folding, choose_folding
+from graphs import Conv, Pool, cnv_like, dense, make_graph
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +91,28 @@ def test_blocks_of_ecp5(depth, width, blocks):
 
 def test_small_memories_stay_out_of_block_ram():
     assert memory_style(16, 400) == "distributed"
-    assert memory_style(64, 8) == "distributed"
+    assert memory_style(48, 8) == "distributed"
     assert memory_style(512, 32) == "block"
+
+
+def test_hard_multipliers_stay_in_their_budget():
+    graph = cnv_like()
+    folding = choose_folding(graph, 40_000)
+    used = []
+    for budget in (0, 20, 60, 128):
+        styles = multiplier_styles(graph, folding, budget)
+        resources = [layer_resources(x, graph, folding, styles=styles) for x in graph]
+        used.append(sum(each.dsp for each in resources))
+        assert used[-1] <= budget
+    assert used == sorted(used)
+    assert set(styles.values()) == {"dsp"}
+    soft, hard = (
+        layer_resources(graph.layer("conv2_mvau"), graph, folding, styles={"conv2_mvau": style})
+        for style in ("lut", "dsp")
+    )
+    assert hard.lut < soft.lut
+    assert soft.dsp == 0
+    assert hard.dsp == 64  # 8 x 16 products of 4 x 4 bits, two in one multiplier
 
 
 def test_fit_says_how_much_is_missing(graph):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 from finnspect.board import list_boards, load_board
@@ -54,6 +56,17 @@ def test_every_port_of_the_top_has_a_pin_and_no_other():
     assert sorted(declared) == sorted(board.ports)
 
 
+def test_a_twin_has_the_ports_and_parameters_of_its_original():
+    board = load_board(ULX3S)
+    for name in board.simulation_sources:
+        twin, original = board.folder / name, board.folder / Path(name).name
+        headers = []
+        for path in (twin, original):
+            text = re.sub(r"//[^\n]*", "", path.read_text())
+            headers.append(re.search(r"^module .*?\);", text, re.DOTALL | re.MULTILINE)[0].split())
+        assert headers[0] == headers[1]
+
+
 def test_unknown_board_names_the_nearest():
     with pytest.raises(ConfigError, match="unknown board 'ulx3s-85g'") as caught:
         load_board("ulx3s-85g")
@@ -68,6 +81,7 @@ def test_unknown_board_names_the_nearest():
         ("vco_mhz = [400.0, 800.0]", "vco_mhz = [800.0, 400.0]", "smallest, largest"),
         ('pins = ["M1"]', 'pins = ["L4"]', "pins are used twice: L4"),
         ('port = "clk_25mhz"', 'port = "clk"', "'clk' is not one of the ports"),
+        ('reset_port = "btn_fire1"', 'reset_port = "btn"', "'btn' is not one of the ports"),
         ('transmit_port = "ftdi_rxd"', 'transmit_port = "tx"', "'tx' is not one of the ports"),
         ('sources = ["top.sv"]', 'sources = ["missing.sv"]', "has no missing.sv"),
         ('title = "', 'colour = "red"\ntitle = "', "colour"),

@@ -248,7 +248,8 @@ def test_a_signal_in_the_middle_leaves_nothing_half_done(number, code, tmp_path)
     time.sleep(1)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == code, err
+    # Interrupted in native code, Python ends by the signal itself; a shell shows the same code for both.
+    assert process.returncode in (code, -number), err
     assert "Traceback" not in err
     build = tmp_path / "cnv_w4a4-synthetic"
     assert [p.name for p in build.iterdir()] == [".lock"]

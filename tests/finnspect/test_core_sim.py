@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from finnspect.emit import Accelerator
 from finnspect.emit.network import Stream
 from finnspect.errors import ConfigError
 from finnspect.ir import IntType
 from finnspect.paths import RTL_DIR
-from finnspect.sim.core import SimulationError, build_core, unpack_stream
+from finnspect.sim.core import CoreSim, build_core
+from finnspect.sim.result import SimulationError, unpack_stream
 
 BEATS, ELEMENTS = 6, 3  # a frame of 18 bytes; the logits are its first element of each beat
 
@@ -169,6 +173,38 @@ def test_faults_name_the_stream(tmp_path, images, wiring, word, stream):
 def test_a_limit_on_cycles_ends_a_run(sound, images):
     with pytest.raises(SimulationError, match="stopped at 20 cycles"):
         sound.run(images, max_cycles=20)
+
+
+def test_an_interrupt_leaves_no_process_behind(sound, images):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    old = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    begun = time.monotonic()
+    try:
+        with pytest.raises(KeyboardInterrupt):  # about a million cycles a beat: minutes
+            sound.run(images, stall_in=0.999999, quiet_cycles=10**12, processes=2)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+    assert time.monotonic() - begun < 20
+    assert psutil.Process().children() == []
+
+
+def test_one_failing_slice_stops_the_others(sound, images, monkeypatch):
+    real = CoreSim._run_slice
+
+    def fails_on_the_second(self, part, *args):
+        if np.array_equal(part[-1], images[-1]):
+            raise SimulationError("planted")
+        return real(self, part, *args)
+
+    monkeypatch.setattr(CoreSim, "_run_slice", fails_on_the_second)
+    begun = time.monotonic()
+    with pytest.raises(SimulationError, match="planted"):
+        sound.run(images, stall_in=0.999999, quiet_cycles=10**12, processes=2)
+    assert time.monotonic() - begun < 20
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@
 
 import hashlib
 import io
+import re
 import zipfile
 
 import pytest
 from finnspect.deploy import (
+    INTERFACE_VERSION,
     AcceleratorInfo,
     Stream,
     UartLink,
@@ -14,6 +16,7 @@ from finnspect.deploy import (
 )
 from finnspect.errors import PackageError
 from finnspect.package import Preprocessing
+from finnspect.paths import SHELL_DIR
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -141,3 +144,8 @@ def test_the_bit_file_must_be_among_the_files(tmp_path):
     with pytest.raises(ValueError, match="not among"):
         write_deploy(tmp_path / "x.zip", _info(bitstream="other.bit"), FILES)
     assert not (tmp_path / "x.zip").exists()
+
+
+def test_the_interface_version_is_the_hardwares():
+    text = (SHELL_DIR / "fs_uart_pkg.sv").read_text()
+    assert int(re.search(r"INTERFACE_VERSION = 16'd(\d+)", text).group(1)) == INTERFACE_VERSION

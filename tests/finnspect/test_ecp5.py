@@ -17,6 +17,7 @@ from finnspect.errors import PackageError, ResourceError, TimingError, ToolError
 from finnspect.shell import shell_settings
 from finnspect.toolchains import ecp5
 from finnspect.toolchains.ecp5 import BitstreamResult, Ecp5Options, build_bitstream
+from finnspect.toolchains.ecp5_reports import CriticalPath, PnrReport
 
 BOARD = load_board("ulx3s-85f")
 BUILD_ID = "f" * 24 + "01234567"
@@ -104,7 +105,7 @@ def test_synthesis_script_and_command():
 
 def test_place_route_and_pack_commands(tmp_path):
     settings = shell_settings(small_core(tmp_path / "core"), BOARD, 75.0, BUILD_ID)
-    argv = ecp5.place_route_command(BOARD, settings, Ecp5Options(seed=7)).argv
+    argv = ecp5.place_route_command(BOARD, settings, 7).argv
     assert argv[:2] == (sys.executable, "-c")
     assert argv[3:] == (
         *("--85k", "--package", "CABGA381", "--speed", "6"),
@@ -176,6 +177,37 @@ def test_a_missed_clock_leaves_no_bitstream(tmp_path):
         build_bitstream(small_core(tmp_path / "core"), BOARD, 300.0, BUILD_ID, out)
     assert not list(out.glob("*.bit*"))
     assert not (out / ecp5.RESULT_FILE).exists()
+
+
+@pytest.mark.parametrize(
+    ("reached", "attempts", "tried", "met_by"),
+    [
+        ([80.0], 3, [5], 5),
+        ([74.9, 75.0], 3, [5, 6], 6),
+        ([70.0, 74.0, 73.0], 3, [5, 6, 7], None),
+        ([63.0, 99.0], 3, [5], None),  # hopeless: no other seed is tried
+        ([74.9, 99.0], 1, [5], None),
+    ],
+)
+def test_seeds_are_tried_until_the_clock_is_met(monkeypatch, tmp_path, reached, attempts, tried, met_by):
+    seeds, said, seconds = [], [], {}
+    path = CriticalPath("a.Q", "b.DI", 10.0, 6.0, 4.0)
+
+    def place_route(board, settings, seed, folder, progress):
+        seeds.append(seed)
+        return PnrReport("clk", reached[len(seeds) - 1], 75.0, path, {}), 2.0
+
+    monkeypatch.setattr(ecp5, "_place_route", place_route)
+    arguments = (BOARD, None, Ecp5Options(seed=5, attempts=attempts), tmp_path, said.append, seconds)
+    if met_by is None:
+        with pytest.raises(TimingError, match=f"reaches {max(reached[: len(tried)]):.2f} MHz"):
+            ecp5._meet_timing(*arguments)
+    else:
+        report, seed = ecp5._meet_timing(*arguments)
+        assert (report.fmax_mhz, seed) == (reached[-1], met_by)
+    assert seeds == tried
+    assert seconds["place_route"] == 2.0 * len(tried)
+    assert len(said) == len(tried) - (met_by is not None)
 
 
 def test_a_board_that_is_too_small_is_found_before_placing(tmp_path):

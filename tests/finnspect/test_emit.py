@@ -13,7 +13,7 @@ from finnspect.emit import Accelerator, EmitOptions, emit_accelerator
 from finnspect.emit.accelerator import library_closure
 from finnspect.errors import ConfigError, PackageError, UnsupportedModelError
 from finnspect.folding import Folding, choose_folding, full_folding
-from finnspect.ir import DataflowGraph, IntType, MaxPool, Tensor
+from finnspect.ir import DataflowGraph, IntType, MaxPool, Staircase, Tensor
 from finnspect.sim.verilator import VerilatorJob, lint
 from finnspect.toolchains.yosys import read_slang, run_yosys
 from graphs import Conv, Pool, dense, make_graph, random_folding, random_graph
@@ -214,6 +214,26 @@ def test_matvecs_need_a_window(tmp_path):
     bare = replace(graph, layers=(replace(matvec, inputs=("pixels",)),), tensors=graph.tensors)
     refused(bare, tmp_path, "conv0_mvau", "no sliding window")
     assert window.kernel == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"weight_dtype": IntType(1, True)}, "weights are INT1"),
+        ({"weight_dtype": IntType(9, True)}, "weights are INT9"),
+        ({"weight_dtype": IntType(4, False)}, "weights are UINT4"),
+        ({"activation": Staircase(np.zeros((8, 16), np.int64), 0)}, "16 steps, its output 4 bits"),
+        ({"activation": Staircase(np.zeros((8, 0), np.int64), 0)}, "0 steps"),
+    ],
+)
+def test_widths_that_the_hardware_does_not_have_are_refused(graph, tmp_path, change, reason):
+    layers = [replace(x, **change) if x.name == "conv2_mvau" else x for x in graph]
+    refused(replace(graph, layers=tuple(layers)), tmp_path, "conv2_mvau", reason)
+
+
+def test_windows_of_padding_alone_are_refused(graph, tmp_path):
+    layers = [replace(x, pad=(3, 0, 0, 0)) if x.name == "conv0_swg" else x for x in graph]
+    refused(replace(graph, layers=tuple(layers)), tmp_path, "conv0_swg", "padding")
 
 
 def test_logits_beyond_32_bits_are_refused(tmp_path):

@@ -165,6 +165,35 @@ def test_one_to_one_channel_convolution_is_not_taken_for_depthwise(tmp_path):
     assert check_against_qonnx(result.graph, path, random_images(net)).changed_predictions == 0
 
 
+@pytest.fixture(scope="module")
+def rounding(tmp_path_factory):
+    """Accumulator 3 over the step 0.4 (in float32 a little more) is below 7.5, but 7.5 in float32."""
+    net = QonnxWriter((6, 6, 1), seed=8, samples=8).pixels(1.0)
+    net.conv(4, bits=3, per_channel=False, scale=1.0).relu().quant(8, scale=0.4).flatten().dense(
+        3, scale=0.25
+    )
+    net.images = np.random.default_rng(1).integers(0, 4, net.images.shape, dtype=np.uint8)
+    return make_package(tmp_path_factory.mktemp("rounding") / "rounding", net)
+
+
+def test_float32_rounding_is_told_from_a_difference_by_float64(rounding, tmp_path):
+    result = compile_package(rounding, tmp_path)
+    golden = rounding.golden()
+    assert result.graph.layer("conv0").activation.thresholds[0, 6:8].tolist() == [3, 4]
+    check = check_against_package(result.graph, rounding, golden.images)
+    assert check.rounding_images == 8
+    differing = (logits(result.graph, golden.images) != golden.logits_int).any(axis=1)
+    assert result.report.golden_rounding_images == differing.sum() > 0
+
+
+def test_rounding_does_not_excuse_a_changed_golden_logit(rounding, tmp_path):
+    golden = rounding.golden().model_dump()
+    golden["logits_int"] = golden["logits_int"] + 1
+    wrong = repack(rounding, tmp_path / "p", golden=golden)
+    with pytest.raises(VerificationError, match="golden"):
+        compile_package(wrong, tmp_path / "work")
+
+
 # -- one small package for the rest ------------------------------------------------------------------
 
 

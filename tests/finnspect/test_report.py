@@ -49,7 +49,16 @@ def _document():
             "logit_ties": 1,
             "changed_predictions": 0,
             "correct": None,
+            "thresholds": 120,
+            "thresholds_changed": 3,
             "compared": "RTL with reference",
+        },
+        "test_set": {
+            "images": 100,
+            "accuracy": _figure(0.985, "ratio", "measured"),
+            "changed_predictions": 2,
+            "ties": 1,
+            "compared": "reference with torch",
         },
         "performance": {
             "folding_bound": _figure(1000, kind="estimated"),
@@ -117,7 +126,7 @@ def test_every_figure_says_what_it_is(report):
                 yield from figures(item)
 
     found = list(figures(json.loads(report.to_json())))
-    assert len(found) == 12
+    assert len(found) == 13
     assert all(figure["unit"] and figure["kind"] for figure in found)
     with pytest.raises(ValueError, match="kind"):
         Figure.model_validate({"value": 1, "unit": "cells"})

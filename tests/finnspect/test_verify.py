@@ -11,10 +11,10 @@ import pytest
 from finnspect import reference
 from finnspect.emit import Accelerator, EmitOptions, emit_accelerator
 from finnspect.errors import VerificationError
-from finnspect.folding import Folding
+from finnspect.folding import Folding, choose_folding
 from finnspect.ir import DataflowGraph, MatVec
 from finnspect.verify import compare_logits, verify_simulation
-from graphs import Conv, Pool, dense, make_graph, random_images
+from graphs import Conv, Pool, cnv_like, dense, make_graph, random_images
 
 SAME = (1, 1, 1, 1)
 FOLDING = Folding.of(
@@ -222,3 +222,13 @@ def test_fifos_and_hard_multipliers_change_nothing(graph, images, tmp_path):
     )
     accelerator = emit_accelerator(graph, FOLDING, tmp_path / "acc", options)
     verify_simulation(graph, accelerator, images, tmp_path / "sim", stall_in=0.2, stall_out=0.5)
+
+
+@pytest.mark.parametrize("target", [36_864, 200_000])
+def test_a_cnv_streams_at_its_folding_bound(tmp_path, target):
+    graph = cnv_like()
+    accelerator = emit_accelerator(graph, choose_folding(graph, target), tmp_path / "acc")
+    result = verify_simulation(graph, accelerator, random_images(graph, 8), tmp_path / "sim")
+    assert result.bound <= target
+    assert result.bound <= result.cycles_per_frame <= 1.01 * result.bound
+    assert result.latency_cycles < 3 * result.bound

@@ -18,34 +18,22 @@ MULS = ("lut", "dsp")
 def _foldings() -> list[Case]:
     """SIMD and PE of one, odd, full; SF and NF of one; with thresholds and without."""
     cases = []
-    for (simd, pe), mul, steps in itertools.product(
-        [(1, 1), (1, 6), (3, 2), (5, 3), (15, 1), (15, 6), (3, 6)], MULS, (15, 0)
-    ):
+    for index, (simd, pe) in enumerate([(1, 1), (1, 6), (3, 2), (5, 3), (15, 1), (15, 6), (3, 6)]):
         vectors = 60 if simd == 15 else 8
-        cases.append(Case(MW=15, MH=6, SIMD=simd, PE=pe, mul=mul, steps=steps, vectors=vectors))
+        for turn, mul in enumerate(MULS):
+            steps = 15 * ((index + turn) % 2)
+            cases.append(Case(MW=15, MH=6, SIMD=simd, PE=pe, mul=mul, steps=steps, vectors=vectors))
     return cases
 
 
 def _widths() -> list[Case]:
     """Weights of 2 to 8 bits, activations of 1 to 8 of either sign, at random and at their limits."""
     cases = []
-    for w_bits, (a_bits, a_signed), mul in itertools.product(
-        range(2, 9), [(1, False), (2, False), (3, True), (4, False), (8, False), (8, True)], MULS
-    ):
-        values = "extreme" if (w_bits + a_bits) % 2 else "random"
-        steps = 0 if a_bits == 3 else 7
-        cases.append(
-            Case(
-                MW=10,
-                SIMD=5,
-                w_bits=w_bits,
-                a_bits=a_bits,
-                a_signed=a_signed,
-                mul=mul,
-                values=values,
-                steps=steps,
-            )
-        )
+    activations = [(1, False), (2, False), (3, True), (4, False), (8, False), (8, True)]
+    for index, (w_bits, (a_bits, a_signed)) in enumerate(itertools.product(range(2, 9), activations)):
+        values = ("random", "extreme")[index // 2 % 2]
+        case = Case(MW=10, SIMD=5, w_bits=w_bits, a_bits=a_bits, a_signed=a_signed, values=values)
+        cases.append(replace(case, mul=MULS[(index + w_bits) % 2], steps=7 * (index % 3 > 0)))
     for mul, a_signed in itertools.product(MULS, (False, True)):
         for w_bits, a_bits in ((4, 4), (2, 2), (3, 3), (8, 8)):
             base = Case(MW=32, MH=4, SIMD=16, PE=4, w_bits=w_bits, a_bits=a_bits, a_signed=a_signed, mul=mul)
@@ -64,8 +52,8 @@ def _memories() -> list[Case]:
     """Block and distributed memories; output codes below zero, wider than their steps; degenerate sizes."""
     cases = [
         Case(weight_style=weight, thresh_style=thresh, mul=mul, PE=pe, MH=6)
-        for weight, thresh, mul, pe in itertools.product(
-            ("block", "distributed", "auto"), ("block", "distributed"), MULS, (1, 3)
+        for weight, (thresh, mul, pe) in itertools.product(
+            ("block", "distributed", "auto"), (("block", "lut", 1), ("distributed", "dsp", 3))
         )
     ]
     cases += [
@@ -77,7 +65,13 @@ def _memories() -> list[Case]:
     ]  # fmt: skip
     cases += [
         Case(MW=1, MH=1, SIMD=1, PE=1, w_bits=w, a_bits=a, steps=s, mul=mul, vectors=80)
-        for w, a, s, mul in itertools.product((2, 8), (1, 8), (0, 1, 15), MULS)
+        for w, a, s, mul in (
+            (2, 1, 0, "lut"),
+            (2, 8, 15, "dsp"),
+            (8, 1, 1, "lut"),
+            (8, 8, 0, "dsp"),
+            (8, 8, 1, "lut"),
+        )
     ]
     cases += [Case(MW=50, MH=3, SIMD=25, PE=1), Case(MW=9, MH=130, SIMD=9, PE=130, vectors=3)]
     return cases
@@ -89,7 +83,7 @@ CASES = _foldings() + _widths() + _memories()
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     benches, files = benches_of(CASES)
-    return run_benches(benches, tmp_path_factory.mktemp("mvau"), files=files)
+    return run_benches(benches, tmp_path_factory.mktemp("mvau"), files=files, optimize="-O0")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -79,8 +79,8 @@ def test_gaps_between_bytes_and_wrong_baud_rates(grey, gap_bits, error_percent):
     images = [grey.image(seed) for seed in range(8)]
     with UartSimulation(grey.model, **options) as simulation:
         accelerator = UartAccelerator(simulation, retries=0)
-        for image in images:
-            np.testing.assert_array_equal(accelerator.infer(image), grey.logits(image))
+        got = accelerator.infer_batch(np.stack(images))
+    np.testing.assert_array_equal(got, [grey.logits(image) for image in images])
 
 
 def test_cycles_are_the_core_s(grey):
@@ -221,6 +221,19 @@ def test_a_fault_spares_the_image_behind_it(wire, grey):
     wire.simulation.write(infer(grey.image(1, kind=0xF0), 1) + infer(grey.image(2), 2))
     assert wire.reply() == error(uart.ERROR_CORE, 1)
     np.testing.assert_array_equal(logits_of(wire.reply()[2]), grey.logits(grey.image(2)))
+
+
+@pytest.mark.parametrize("sent", [5, 15, 24])
+def test_the_reset_button_forgets_everything(wire, grey, sent):
+    """Pressed within a request, or while the core works on one: no answer, then the next one is right."""
+    wire.simulation.write(infer(grey.image(1, delay=255), 1)[:sent])
+    wire.simulation.pause(4, reset=True)
+    wire.simulation.pause(4)
+    assert wire.silent()
+    wire.simulation.write(infer(grey.image(2), 2))
+    code, tag, payload = wire.reply()
+    assert (code, tag) == (uart.REPLY_INFER, 2)
+    np.testing.assert_array_equal(logits_of(payload), grey.logits(grey.image(2)))
 
 
 def test_random_garbage_never_stops_it(grey):

@@ -82,7 +82,7 @@ def command(
     request.check()
     if dataset is not None:
         training = TrainRequest(dataset=dataset, data=data, model=model, seed=seed, epochs=epochs)
-        request = request.with_package(train_and_export(training, out, progress))
+        request = request.with_package(*train_and_export(training, out, progress))
     result = build(request, progress)
     if as_json:
         typer.echo(result.report.to_json(), nl=False)

@@ -45,11 +45,15 @@ class EmitOptions:
     fifo_depths
         Tensor name -> beats of FIFO in front of its consumer; none where not named.
     mul_styles
-        MatVec name -> ``lut`` or ``dsp``: what its multipliers are made of, where it is not the default.
+        MatVec name -> ``lut`` or ``dsp``: what its multipliers are made of, where it is not the choice of
+        :func:`finnspect.analysis.multiplier_styles`.
+    dsp_budget
+        Hard multipliers that this choice may use.
     """
 
     fifo_depths: Mapping[str, int] = field(default_factory=dict)
     mul_styles: Mapping[str, str] = field(default_factory=dict)
+    dsp_budget: int = analysis.DSP_BUDGET
 
 
 @dataclass(frozen=True)
@@ -171,7 +175,8 @@ def build_network(graph: DataflowGraph, folding: Folding, options: EmitOptions) 
     """Return the network of a graph: every layer's modules and the plumbing between them."""
     check_folding(graph, folding)
     _check_options(graph, options)
-    network = Network(graph, folding, options.fifo_depths, options.mul_styles)
+    styles = analysis.multiplier_styles(graph, folding, options.dsp_budget) | dict(options.mul_styles)
+    network = Network(graph, folding, options.fifo_depths, styles)
     source = graph.tensors[graph.input]
     if (source.dtype.bits, source.dtype.signed) != (8, False):
         raise UnsupportedModelError(
@@ -273,7 +278,7 @@ def _manifest(
         "cycles": analysis.graph_cycles(graph, folding),
         "folding": folding.to_json(),
         "fifo_depths": dict(sorted(options.fifo_depths.items())),
-        "mul_styles": dict(sorted(options.mul_styles.items())),
+        "mul_styles": dict(sorted(network.mul_styles.items())),
         "streams": [stream.to_json() for stream in network.streams],
         "instances": [
             {

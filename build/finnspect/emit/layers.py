@@ -10,6 +10,9 @@ from finnspect.emit.network import Network, identifier
 from finnspect.errors import UnsupportedModelError
 from finnspect.ir import Layer, MatVec, MaxPool, SlidingWindow
 
+#: Widest weight and input of ``fs_mvau``.
+MAX_BITS = 8
+
 
 @singledispatch
 def emit_layer(layer: Layer, network: Network) -> None:
@@ -32,13 +35,15 @@ def _(layer: SlidingWindow, network: Network) -> None:
     height, width, channels = tensor.shape
     simd = network.folding[layer.name].SIMD
     repeat = analysis.neuron_folds(layer, graph, network.folding)
-    if any(layer.pad) and tensor.dtype.min > 0:
+    top, left, bottom, right = layer.pad
+    if max(top, bottom) >= layer.kernel[0] or max(left, right) >= layer.kernel[1]:
         raise UnsupportedModelError(
-            layer.name, "zero is no value of its input", "use an input type with zero"
+            layer.name,
+            f"padding {layer.pad} is not smaller than its kernel {layer.kernel}",
+            "windows that hold nothing but padding carry no information: pad less",
         )
     source = network.take(layer.name, layer.input, simd)
     sink = network.put(layer.name, layer.output, simd, repeat)
-    top, left, bottom, right = layer.pad
     params = {
         "H": height,
         "W": width,
@@ -59,15 +64,35 @@ def _(layer: SlidingWindow, network: Network) -> None:
     network.add("fs_swg", layer.name, params, source, sink, layer.name)
 
 
-@emit_layer.register
-def _(layer: MatVec, network: Network) -> None:
+def _check_matvec(layer: MatVec, network: Network) -> None:
+    """Refuse what ``fs_mvau`` cannot be; its own checks would stop a tool much later."""
     graph = network.graph
+    a_bits, o_bits = graph.tensors[layer.input].dtype.bits, graph.tensors[layer.output].dtype.bits
+    if not 2 <= layer.weight_dtype.bits <= MAX_BITS or not layer.weight_dtype.signed or a_bits > MAX_BITS:
+        raise UnsupportedModelError(
+            layer.name,
+            f"its weights are {layer.weight_dtype}, its inputs have {a_bits} bits",
+            f"use signed weights of 2 to {MAX_BITS} bits and inputs of 1 to {MAX_BITS} bits",
+        )
+    steps = layer.activation.steps if layer.activation else None
+    if steps is not None and not 1 <= steps < 1 << o_bits:
+        raise UnsupportedModelError(
+            layer.name,
+            f"its activation has {steps} steps, its output {o_bits} bits",
+            "use a quantizer of at least two levels, and an output type that holds them all",
+        )
     if not isinstance(graph.producer(layer.input), SlidingWindow):
         raise UnsupportedModelError(
             layer.name,
             "no sliding window in front of it repeats its vectors",
             "put a window of kernel (1, 1) or of the whole map in front of it",
         )
+
+
+@emit_layer.register
+def _(layer: MatVec, network: Network) -> None:
+    graph = network.graph
+    _check_matvec(layer, network)
     pe, simd = network.folding[layer.name].PE, network.folding[layer.name].SIMD
     a_type, o_type = graph.tensors[layer.input].dtype, graph.tensors[layer.output].dtype
     source = network.take(layer.name, layer.input, simd)
@@ -93,7 +118,7 @@ def _(layer: MatVec, network: Network) -> None:
         "THRESH_FILE": prefix,
         "WEIGHT_STYLE": analysis.memory_style(folds, pe * simd * layer.weight_dtype.bits),
         "THRESH_STYLE": thresh_style,
-        "MUL_STYLE": network.mul_styles.get(layer.name, analysis.multiplier_style(layer, a_type)),
+        "MUL_STYLE": network.mul_styles[layer.name],
     }
     network.add("fs_mvau", layer.name, params, source, sink, layer.name)
 

@@ -105,7 +105,7 @@ class Network:
     fifo_depths
         Tensor name -> beats of FIFO in front of its consumer.
     mul_styles
-        Layer name -> ``MUL_STYLE`` of its MVAU, where it is not the default.
+        MatVec name -> ``MUL_STYLE`` of its MVAU.
     """
 
     graph: DataflowGraph

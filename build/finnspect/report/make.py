@@ -6,6 +6,7 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from finnspect import __version__
@@ -25,6 +26,7 @@ from finnspect.report.model import (
     Report,
     Resource,
     StageReport,
+    TestSet,
 )
 from finnspect.stages import StageResult
 from finnspect.toolchains.ecp5 import BitstreamResult
@@ -38,7 +40,8 @@ def make_report(package: ModelPackage, board: Board, toolchain: str, stages: Seq
     Parameters
     ----------
     stages
-        The finished stages ``frontend``, ``folding``, ``rtl``, ``simulation``, ``bitstream``, ``deploy``.
+        The finished stages ``frontend``, ``folding``, ``rtl``, ``simulation``, ``bitstream``, ``deploy``,
+        and ``test`` where the training run is at hand.
     """
     folder = {stage.name: stage.folder for stage in stages}
     graph = DataflowGraph.load(folder["frontend"])
@@ -46,6 +49,7 @@ def make_report(package: ModelPackage, board: Board, toolchain: str, stages: Seq
     bits = BitstreamResult.load(folder["bitstream"])
     simulation = json.loads((folder["simulation"] / "simulation.json").read_text())
     estimate = json.loads((folder["folding"] / "estimate.json").read_text())
+    front = json.loads((folder["frontend"] / "frontend.json").read_text())
     return Report(
         finnspect=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -60,6 +64,8 @@ def make_report(package: ModelPackage, board: Board, toolchain: str, stages: Seq
         exactness=Exactness(
             mismatches=0,
             compared=_COMPARED,
+            thresholds=front["thresholds"],
+            thresholds_changed=front["thresholds_changed"],
             **{
                 name: simulation[name]
                 for name in (
@@ -72,6 +78,7 @@ def make_report(package: ModelPackage, board: Board, toolchain: str, stages: Seq
                 )
             },
         ),
+        test_set=_test_set(package, folder.get("test")),
         performance=_performance(simulation, bits),
         resources=_resources(board, bits, estimate["total"]),
         layers=[_layer(layer, graph, core, simulation, estimate) for layer in graph],
@@ -106,6 +113,33 @@ def _package(package: ModelPackage) -> PackageReport:
         digest=package.digest,
         data_sha256=info.data_sha256,
         metrics=info.metrics,
+    )
+
+
+def _test_set(package: ModelPackage, folder: Path | None) -> TestSet | None:
+    """Return the test set's figures: measured now where the run is at hand, else at export."""
+    if folder is not None:
+        found = json.loads((folder / "test.json").read_text())
+        accuracy = Figure(value=found["accuracy"], unit="ratio", kind="measured", source="integer reference")
+        compared = "integer reference against torch"
+    else:
+        metrics = package.info.metrics
+        if "test_accuracy" not in metrics or "export" not in metrics:
+            return None
+        exported = metrics["export"]
+        found = {
+            "images": exported["images"],
+            "changed_predictions": exported["changed_predictions"],
+            "ties": exported["ties"],
+        }
+        accuracy = Figure(value=metrics["test_accuracy"], unit="ratio", kind="measured", source="torch")
+        compared = "QONNX execution against torch, when the package was exported"
+    return TestSet(
+        images=found["images"],
+        accuracy=accuracy,
+        changed_predictions=found["changed_predictions"],
+        ties=found["ties"],
+        compared=compared,
     )
 
 

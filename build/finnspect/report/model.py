@@ -67,6 +67,22 @@ class Exactness(_Strict):
         description="images classified otherwise by the QONNX file's float logits, ties apart"
     )
     correct: int | None = Field(description="images classified as labelled; null without labels")
+    thresholds: int = Field(description="activation thresholds in the model")
+    thresholds_changed: int = Field(description="those that float32 arithmetic would have rounded otherwise")
+    compared: str = Field(description="what was compared with what, in words")
+
+
+class TestSet(_Strict):
+    """The model on the test part of its data set, which nothing was chosen on."""
+
+    __test__ = False  # no test class, whatever its name suggests to pytest
+
+    images: int
+    accuracy: Figure = Field(
+        description="of the integers that the hardware computes, or of torch: see compared"
+    )
+    changed_predictions: int = Field(description="images classified otherwise than by torch, ties apart")
+    ties: int = Field(description="images whose two best scores are equal")
     compared: str = Field(description="what was compared with what, in words")
 
 
@@ -139,6 +155,7 @@ class Report(_Strict):
     package: PackageReport
     board: BoardReport
     exactness: Exactness
+    test_set: TestSet | None = Field(default=None, description="null where the package says nothing of one")
     performance: Performance
     resources: list[Resource]
     layers: list[LayerReport]

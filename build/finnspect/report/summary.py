@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from finnspect.report.model import Figure, Report
+    from finnspect.report.model import Figure, Kind, Report
 
 Table = tuple[str, Sequence[str], list[Sequence[str]]]
 
@@ -18,7 +18,10 @@ def number(figure: Figure | None, *, kind: bool = True) -> str:
     if figure is None:
         return "-"
     value = figure.value
-    text = f"{value:,}" if isinstance(value, int) else f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3g}"
+    if value == int(value):
+        text = f"{int(value):,}"
+    else:
+        text = f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3g}"
     if figure.unit == "ratio":
         text, unit = f"{100 * value:.1f}", " %"
     else:
@@ -31,73 +34,70 @@ def _result_rows(report: Report) -> list[Sequence[str]]:
     rows: list[Sequence[str]] = [
         ("model package", f"{report.package.name} ({len(report.package.classes)} classes)"),
         ("board", f"{report.board.name} ({report.board.part}), {report.board.toolchain}"),
-        (
-            "exactness",
-            f"{exact.mismatches} mismatches in {exact.logits:,} logits of {exact.images} images: "
-            f"{exact.compared}",
-        ),
-        ("changed predictions", f"{exact.changed_predictions} (and {exact.logit_ties} ties)"),
+        ("exactness", f"{exact.mismatches} mismatches in {exact.logits:,} logits of {exact.images} images"),
+        ("", exact.compared),
     ]
-    if exact.correct is not None:
-        rows.append(("right class", f"{exact.correct} of {exact.images} images"))
+    if report.test_set is not None:
+        test = report.test_set
+        rows += [
+            ("test set", f"{number(test.accuracy)} right of {test.images} images, in {test.accuracy.source}"),
+            ("changed classes", f"{test.changed_predictions}, and {test.ties} ties: {test.compared}"),
+        ]
     rows += [
         ("cycles a frame", number(speed.cycles_per_frame)),
-        ("folding bound", f"{number(speed.folding_bound)}, efficiency {number(speed.efficiency)}"),
+        ("folding bound", f"{number(speed.folding_bound)}; efficiency {number(speed.efficiency)}"),
         ("latency", number(speed.latency)),
-        ("Fmax", number(speed.fmax)),
-        ("clock", number(speed.clock)),
-        ("frames a second", number(speed.fps)),
-        ("over the link", number(speed.link_fps)),
+        ("clock", f"{number(speed.clock)}; Fmax {number(speed.fmax)}"),
+        ("frames a second", f"{number(speed.fps)}: {speed.fps.source}"),
     ]
+    if speed.link_fps is not None:
+        rows.append(("over the link", f"{number(speed.link_fps)}: {speed.link_fps.source}"))
     return rows
+
+
+def _resource_table(report: Report) -> Table:
+    kinds: tuple[Kind, ...] = ("post-route", "post-synthesis", "estimated")
+    rows = []
+    for name in dict.fromkeys(resource.name for resource in report.resources):
+        found = {each.used.kind: each for each in report.resources if each.name == name}
+        available = next(iter(found.values())).available
+        best = next(found[kind] for kind in kinds if kind in found)
+        share = f"{100 * best.used.value / available:.1f} %" if available else "-"
+        cells = [number(found[kind].used, kind=False) if kind in found else "-" for kind in kinds]
+        rows.append((name, *cells, f"{available:,}" if available else "-", share))
+    return "resources", ("cell", *kinds, "in the device", "share"), rows
+
+
+def _layer_table(report: Report) -> Table:
+    def cycles(figure: Figure | None) -> str:
+        return number(figure, kind=False).removesuffix(" cycles")
+
+    rows = [
+        (
+            layer.name,
+            "x".join(map(str, layer.output_shape)),
+            layer.weight_type or "-",
+            layer.output_type,
+            str(layer.pe or "-"),
+            str(layer.simd or "-"),
+            cycles(layer.cycles_bound),
+            cycles(layer.cycles_simulated),
+            cycles(layer.stalled_out_cycles),
+        )
+        for layer in report.layers
+    ]
+    header = ("layer", "output", "weight", "type", "PE", "SIMD", "bound", "simulated", "held")
+    return "layers, cycles a frame", header, rows
 
 
 def tables(report: Report) -> list[Table]:
     """Return the report as (title, header, rows)."""
-    resources = [
-        (
-            r.name,
-            f"{r.used.value:,}",
-            f"{r.available:,}" if r.available else "-",
-            f"{100 * r.used.value / r.available:.1f} %" if r.available else "-",
-            r.used.kind,
-        )
-        for r in report.resources
-    ]
-    layers = [
-        (
-            layer.name,
-            layer.kind,
-            "x".join(map(str, layer.output_shape)),
-            f"{layer.weight_type or '-'} / {layer.input_type} / {layer.output_type}",
-            str(layer.pe or "-"),
-            str(layer.simd or "-"),
-            number(layer.cycles_bound, kind=False).removesuffix(" cycles"),
-            number(layer.cycles_simulated, kind=False).removesuffix(" cycles"),
-            number(layer.stalled_out_cycles, kind=False).removesuffix(" cycles"),
-        )
-        for layer in report.layers
-    ]
-    stages = [(stage.name, number(stage.seconds, kind=False)) for stage in report.stages]
+    stages = [(stage.name, number(stage.seconds)) for stage in report.stages]
     return [
         ("result", ("what", "value"), _result_rows(report)),
-        ("resources", ("cell", "used", "of", "share", "kind"), resources),
-        (
-            "layers",
-            (
-                "layer",
-                "kind",
-                "output",
-                "weights / in / out",
-                "PE",
-                "SIMD",
-                "cycles (bound)",
-                "cycles (simulated)",
-                "held back",
-            ),
-            layers,
-        ),
-        (f"stages ({report.machine.cpu_cores} cores)", ("stage", "time (measured)"), stages),
+        _resource_table(report),
+        _layer_table(report),
+        (f"stages ({report.machine.cpu_cores} cores)", ("stage", "time"), stages),
     ]
 
 
@@ -107,9 +107,16 @@ def print_summary(report: Report, console: Console) -> None:
     from rich.table import Table as RichTable
 
     for title, header, rows in tables(report):
-        table = RichTable(title=title, box=box.SIMPLE, title_justify="left", title_style="bold")
-        for column in header:
-            table.add_column(column, overflow="fold")
+        table = RichTable(
+            title=title,
+            box=box.SIMPLE_HEAD,
+            title_justify="left",
+            title_style="bold",
+            pad_edge=False,
+            padding=(0, 1, 0, 0),
+        )
+        for index, column in enumerate(header):
+            table.add_column(column, overflow="fold", no_wrap=index == 0)
         for row in rows:
             table.add_row(*row)
         console.print(table)

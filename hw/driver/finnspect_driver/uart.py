@@ -8,6 +8,8 @@ from __future__ import annotations
 import struct
 import time
 import zlib
+from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -196,7 +198,7 @@ class UartAccelerator:
         self._port = _open(port, baud) if self._own else port
         self._tag = 0
         self._pending = bytearray()
-        self._clean = True  # the last request was answered: nothing late can come
+        self._stale = False  # answers may come that nobody waits for
         #: Clocks that the core took for the last image.
         self.last_cycles: int | None = None
         try:
@@ -245,56 +247,98 @@ class UartAccelerator:
         numpy.ndarray
             int32, shape (classes,).
         """
+        return self._logits(self._request(COMMAND_INFER, self._pixels(image), REPLY_INFER))
+
+    def infer_batch(self, images: np.ndarray) -> np.ndarray:
+        """Send images, return their logits of shape (N, classes), int32.
+
+        Where the hardware has room for two images, the next one travels while one is computed and answered.
+        """
+        images = np.asarray(images)
+        logits = np.empty((len(images), self._info.classes), np.int32)
+        ahead = 1 if self._info.buffer_bytes >= 2 * self._info.frame_bytes else 0
+        done = 0
+        while done < len(images):
+            try:
+                for row in self._stream(images[done:], ahead):
+                    logits[done] = row
+                    done += 1
+            except LinkError:
+                # The first image without an answer is asked for alone, with its own retries.
+                logits[done] = self.infer(images[done])
+                done += 1
+        return logits
+
+    def _stream(self, images: np.ndarray, ahead: int) -> Iterator[np.ndarray]:
+        """Yield logits in order, with ``ahead`` requests under way beside the one that is waited for."""
+        waiting: deque[tuple[int, float]] = deque()
+        try:
+            for image in images:
+                waiting.append(self._send(COMMAND_INFER, self._pixels(image)))
+                if len(waiting) > ahead:
+                    yield self._logits(self._receive(*waiting[0], REPLY_INFER))
+                    waiting.popleft()
+            while waiting:
+                yield self._logits(self._receive(*waiting[0], REPLY_INFER))
+                waiting.popleft()
+        finally:
+            self._stale = self._stale or bool(waiting)
+
+    def _pixels(self, image: np.ndarray) -> bytes:
         image = np.asarray(image)
         if image.dtype != np.uint8 or image.size != self._info.frame_bytes:
             raise ValueError(
                 f"an image is {self._info.frame_bytes} bytes of uint8, got {image.size} of {image.dtype}"
             )
-        payload = self._request(COMMAND_INFER, np.ascontiguousarray(image).tobytes(), REPLY_INFER)
-        if len(payload) != 4 * self._info.classes + 4:
+        return image.tobytes()
+
+    def _logits(self, payload: bytes) -> np.ndarray:
+        size = 4 * self._info.classes
+        if len(payload) != size + 4:
             raise LinkError(f"an answer of {len(payload)} bytes for {self._info.classes} classes")
-        self.last_cycles = struct.unpack_from("<I", payload, 4 * self._info.classes)[0]
+        self.last_cycles = struct.unpack_from("<I", payload, size)[0]
         return np.frombuffer(payload, "<i4", self._info.classes).astype(np.int32)
 
-    def infer_batch(self, images: np.ndarray) -> np.ndarray:
-        """Send images one after the other, return logits of shape (N, classes), int32."""
-        images = np.asarray(images)
-        logits = np.empty((len(images), self._info.classes), np.int32)
-        for row, image in zip(logits, images):  # noqa: B905 - Python 3.8 has no strict
-            row[:] = self.infer(image)
-        return logits
-
     def _request(self, command: int, payload: bytes, wanted: int) -> bytes:
-        for attempt in range(self.retries + 1):
+        """Send a request, return the payload of its reply; again after an error of the line."""
+        for _ in range(self.retries):
             try:
-                return self._exchange(command, payload, wanted)
+                return self._receive(*self._send(command, payload), wanted)
             except DeviceError as error:
-                if error.code not in _LINE_ERRORS or attempt == self.retries:
+                if error.code not in _LINE_ERRORS:
                     raise
             except LinkError:
-                if attempt == self.retries:
-                    raise
-        raise AssertionError("unreachable")
+                pass
+        return self._receive(*self._send(command, payload), wanted)
 
-    def _exchange(self, command: int, payload: bytes, wanted: int) -> bytes:
-        if not self._clean:
+    def _send(self, command: int, payload: bytes) -> tuple[int, float]:
+        """Send a request, return its tag and the time by which it must be answered."""
+        if self._stale:
             self._drain()
-        self._clean = False
+            self._stale = False
         self._tag = self._tag % 255 + 1  # 0 is what the hardware says when it read no tag
         request = encode_request(command, self._tag, payload)
-        line_s = 10.0 * (len(request) + _INFO.size + 12) / self._baud
+        # Another request may travel before this one.
+        line_s = 10.0 * 2 * (len(request) + _INFO.size + 12) / self._baud
         deadline = time.monotonic() + self.timeout_s + line_s
         self._write(request)
-        while True:
-            code, tag, reply = self._read_reply(deadline)
-            if code == REPLY_ERROR:
-                # Whatever its tag: a request that was damaged, or taken for the rest of another one, is
-                # answered with a tag that is not its own.
-                raise DeviceError(reply[0] if reply else 0)
-            if tag == self._tag and code == wanted:
-                self._clean = True
-                return reply
-            # Else the late answer to a request that was given up.
+        return self._tag, deadline
+
+    def _receive(self, wanted_tag: int, deadline: float, wanted: int) -> bytes:
+        """Return the payload of the reply to the oldest request that is not answered yet."""
+        try:
+            while True:
+                code, tag, payload = self._read_reply(deadline)
+                if code == REPLY_ERROR:
+                    # Whatever its tag: a request that was damaged, or taken for the rest of another one,
+                    # is answered with a tag that is not its own.
+                    raise DeviceError(payload[0] if payload else 0)
+                if (tag, code) == (wanted_tag, wanted):
+                    return payload
+                # Else the late answer to a request that was given up.
+        except BaseException:
+            self._stale = True  # more answers may come, which nobody waits for
+            raise
 
     # -- bytes -------------------------------------------------------------------------------------
 

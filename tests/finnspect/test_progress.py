@@ -1,0 +1,50 @@
+"""What is shown while the flow runs."""
+
+import io
+import time
+
+import pytest
+from finnspect.progress import PlainProgress, clock
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.04, "0.0 s"), (9.94, "9.9 s"), (59.4, "59 s"), (60, "1 min 00 s"), (425, "7 min 05 s")],
+)
+def test_durations_are_short(seconds, text):
+    assert clock(seconds) == text
+
+
+def test_steps_and_notes_are_lines_with_the_time():
+    stream = io.StringIO()
+    progress = PlainProgress(stream)
+    with progress.step("bitstream"):
+        progress.note("300 cells")
+        progress.note("synthesis")
+        progress.note("routing, 500 arcs to go")
+        progress.note("routing, 400 arcs to go")
+    progress.line("bitstream done")
+    assert stream.getvalue().splitlines() == [
+        "[  0:00] bitstream",
+        "[  0:00]   300 cells",
+        "[  0:00]   synthesis",
+        "[  0:00]   routing, 500 arcs to go",
+        "[  0:00] bitstream done",
+    ]
+
+
+def test_notes_that_count_are_printed_now_and_then():
+    stream = io.StringIO()
+    progress = PlainProgress(stream, quiet_s=0.1)
+    with progress.step("train"):
+        for epoch in range(30):
+            progress.note(f"epoch {epoch}")
+            time.sleep(0.01)
+    assert 2 <= stream.getvalue().count("epoch") <= 5
+
+
+def test_a_silent_step_is_said_to_run():
+    stream = io.StringIO()
+    with PlainProgress(stream, quiet_s=0.04).step("place and route"):
+        time.sleep(0.4)
+    assert "place and route: still running, 0." in stream.getvalue()
