@@ -1,16 +1,18 @@
-"""The numbers of one build of the serial shell: clock, baud rate, buffer, build id.
+"""The numbers of one build of a shell (clock, baud rate, buffer, build id), and all sources of a design.
 
-They reach the hardware as the SystemVerilog package ``finnspect_build``, which the board's top reads.
+They reach the hardware as a SystemVerilog package: ``finnspect_build`` of the serial shell, which the
+board's top reads, ``finnspect_axi_build`` of the AXI shell, which ``fs_axi_accelerator`` reads.
 """
 
 from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from finnspect.board import Board, Uart
+from finnspect.board import AxiBoard, Board, Uart, UartBoard
 from finnspect.emit import Accelerator
 from finnspect.emit.accelerator import library_closure
 from finnspect.errors import ConfigError, ResourceError
@@ -18,8 +20,12 @@ from finnspect.paths import SHELL_DIR
 from finnspect.toolchains.ecp5_pll import PllSettings, solve_pll
 
 PACKAGE = "finnspect_build"
-#: Modules of ``hw/rtl`` that the shell instantiates besides its own.
+AXI_PACKAGE = "finnspect_axi_build"
+#: Top of an AXI design without the board, for simulation.
+AXI_TOP = "fs_axi_accelerator"
+#: Modules of ``hw/rtl`` that the shells instantiate besides their own.
 LIBRARY_MODULES = ("fs_fifo", "fs_dwc", "fs_skid")
+_AXI_FILES = ("fs_axi_", "fs_dma_")
 #: Image bytes in one ECP5 block RAM (2,048 x 9).
 BLOCK_RAM_BYTES = 2048
 #: Share of the device's block RAM that may go into room for a second image.
@@ -81,7 +87,7 @@ def choose_baud(uart: Uart, clock_hz: int) -> BaudRate:
     )
 
 
-def buffer_bytes(frame_bytes: int, board: Board) -> int:
+def buffer_bytes(frame_bytes: int, board: UartBoard) -> int:
     """Return the depth of the image buffer: a power of two with room for two images, or one if large.
 
     Raises
@@ -102,6 +108,32 @@ def buffer_bytes(frame_bytes: int, board: Board) -> int:
             "use smaller images",
         )
     return one
+
+
+def _check_build_id(build_id: str) -> None:
+    if not re.fullmatch(r"[0-9a-f]{32}", build_id):
+        raise ConfigError(
+            f"a build id is 32 hexadecimal digits (128 bits), not {build_id!r}",
+            "use the first 32 of a SHA-256",
+        )
+
+
+def _package(name: str, values: Mapping[str, int], build_id: str) -> str:
+    lines = [f"  localparam int unsigned {key} = {value};" for key, value in values.items()]
+    return "\n".join(
+        [
+            "// Generated: the numbers of this build.",
+            "`default_nettype none",
+            "",
+            f"package {name};",
+            *lines,
+            f"  localparam logic [127:0] BUILD_ID = 128'h{build_id};",
+            "endpackage",
+            "",
+            "`default_nettype wire",
+            "",
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -139,11 +171,9 @@ class ShellSettings:
     core_timeout_cycles: int = CORE_TIMEOUT_CYCLES
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[0-9a-f]{32}", self.build_id):
-            raise ConfigError(
-                f"a build id is 32 hexadecimal digits (128 bits), not {self.build_id!r}",
-                "use the first 32 of a SHA-256",
-            )
+        _check_build_id(self.build_id)
+
+    package_name = PACKAGE
 
     @property
     def clock_hz(self) -> int:
@@ -181,27 +211,60 @@ class ShellSettings:
             "CLASSES": self.classes,
             "IN_WIDTH": self.in_width_bits,
         }
-        lines = [f"  localparam int unsigned {name} = {value};" for name, value in values.items()]
-        return "\n".join(
-            [
-                "// Generated: the numbers of this build.",
-                "`default_nettype none",
-                "",
-                f"package {PACKAGE};",
-                *lines,
-                f"  localparam logic [127:0] BUILD_ID = 128'h{self.build_id};",
-                "endpackage",
-                "",
-                "`default_nettype wire",
-                "",
-            ]
-        )
+        return _package(PACKAGE, values, self.build_id)
+
+
+@dataclass(frozen=True)
+class AxiSettings:
+    """Contents of the package ``finnspect_axi_build``.
+
+    Parameters
+    ----------
+    frame_bytes, classes
+        Bytes of one image, logits of one answer.
+    in_width_bits
+        Bits of one beat into the core.
+    clock_hz
+        Core clock.
+    build_id
+        32 hexadecimal digits.
+    core_timeout_cycles
+        Core clocks after which a core that does nothing is a faulty one.
+    """
+
+    frame_bytes: int
+    classes: int
+    in_width_bits: int
+    clock_hz: int
+    build_id: str
+    core_timeout_cycles: int = CORE_TIMEOUT_CYCLES
+
+    def __post_init__(self) -> None:
+        _check_build_id(self.build_id)
+
+    package_name = AXI_PACKAGE
+
+    @property
+    def clock_mhz(self) -> float:
+        """The core clock."""
+        return self.clock_hz / 1e6
+
+    def package(self) -> str:
+        """Return the SystemVerilog package."""
+        values = {
+            "CLOCK_HZ": self.clock_hz,
+            "CORE_TIMEOUT_CYCLES": self.core_timeout_cycles,
+            "FRAME_BYTES": self.frame_bytes,
+            "CLASSES": self.classes,
+            "IN_WIDTH": self.in_width_bits,
+        }
+        return _package(AXI_PACKAGE, values, self.build_id)
 
 
 def shell_settings(
-    accelerator: Accelerator, board: Board, clock_mhz: float | None, build_id: str
+    accelerator: Accelerator, board: UartBoard, clock_mhz: float | None, build_id: str
 ) -> ShellSettings:
-    """Return the settings of an accelerator on a board.
+    """Return the settings of an accelerator on a board with the serial shell.
 
     Parameters
     ----------
@@ -230,14 +293,51 @@ def shell_settings(
     )
 
 
-def shell_sources() -> list[Path]:
-    """Return the shell's SystemVerilog files, the package first."""
+def axi_settings(
+    accelerator: Accelerator, board: AxiBoard, clock_mhz: float | None, build_id: str
+) -> AxiSettings:
+    """Return the settings of an accelerator on a board with the AXI shell.
+
+    Parameters
+    ----------
+    clock_mhz
+        Core clock asked for; the board's default if None. The nearest that the processor makes is used.
+    build_id
+        32 hexadecimal digits that the hardware reports.
+    """
+    return AxiSettings(
+        frame_bytes=accelerator.frame_bytes,
+        classes=accelerator.classes,
+        in_width_bits=8 * accelerator.input_elements,
+        clock_hz=board.clock.nearest_hz(clock_mhz),
+        build_id=build_id,
+    )
+
+
+def shell_sources(shell: str = "uart") -> list[Path]:
+    """Return a shell's own SystemVerilog files, packages first."""
+    axi = [path for path in sorted(SHELL_DIR.glob("*.sv")) if path.name.startswith(_AXI_FILES)]
+    if shell == "finnspect-axi":
+        return axi
     package = SHELL_DIR / "fs_uart_pkg.sv"
-    return [package, *sorted(path for path in SHELL_DIR.glob("*.sv") if path != package)]
+    return [package, *sorted(path for path in SHELL_DIR.glob("*.sv") if path not in (package, *axi))]
+
+
+def _axi_registers(folder: Path, simulation: bool) -> list[Path]:
+    """Write the generated register block; for Verilator also the file that waives its warnings."""
+    from finnspect.registers import write_rtl
+
+    waivers = [SHELL_DIR / "fs_axi_regs.vlt"] if simulation else []
+    return [*waivers, *write_rtl(folder)]
 
 
 def stage_design(
-    accelerator: Accelerator, board: Board, settings: ShellSettings, folder: Path, *, simulation: bool = False
+    accelerator: Accelerator,
+    board: Board,
+    settings: ShellSettings | AxiSettings,
+    folder: Path,
+    *,
+    simulation: bool = False,
 ) -> list[str]:
     """Copy or write every source and memory image of a whole design into ``folder``.
 
@@ -247,7 +347,8 @@ def stage_design(
     Parameters
     ----------
     simulation
-        Take the behavioural twins of vendor primitives.
+        Take the behavioural twins of vendor primitives. A design with the AXI shell is then staged
+        without the board's own files, with the top :data:`AXI_TOP`.
 
     Returns
     -------
@@ -255,15 +356,19 @@ def stage_design(
         The sources relative to ``folder``, in reading order.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{PACKAGE}.sv").write_text(settings.package())
+    (folder / f"{settings.package_name}.sv").write_text(settings.package())
     for name in (*accelerator.images, *accelerator.sources):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(accelerator.path / name, target)
-    sources = [f"{PACKAGE}.sv", *accelerator.sources]
+    sources = [f"{settings.package_name}.sv", *accelerator.sources]
     have = {Path(name).name for name in sources}
     library = [path for path in library_closure(set(LIBRARY_MODULES)) if path.name not in have]
-    for path in (*shell_sources(), *library, *board.source_paths(simulation=simulation)):
-        shutil.copyfile(path, folder / path.name)
+    axi = isinstance(settings, AxiSettings)
+    generated = _axi_registers(folder, simulation) if axi else []
+    own = [] if axi and simulation else board.source_paths(simulation=simulation)
+    for path in (*generated, *shell_sources(board.shell), *library, *own):
+        if path.parent != folder:
+            shutil.copyfile(path, folder / path.name)
         sources.append(path.name)
     return sources

@@ -1,0 +1,1 @@
+../pynq-z2/BUFG.sv
