@@ -29,6 +29,8 @@ MANIFEST_FORMAT = "finnspect-deploy"
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 ACCELERATOR = "accelerator.json"
+#: Folder of the emitted core: the virtual board simulates it.
+CORE_DIR = "core"
 _SEAL = b"sha256:"
 _SEAL_BYTES = len(_SEAL) + 64
 _REMEDY = "copy the file again, or make it again with `finnspect build`"
@@ -186,6 +188,9 @@ def pack_build(
         "model/dataflow.json": graph_dir / "dataflow.json",
         "model/dataflow.npz": graph_dir / "dataflow.npz",
     }
+    for path in sorted(core_dir.rglob("*")):
+        if path.is_file():
+            files[f"{CORE_DIR}/{path.relative_to(core_dir).as_posix()}"] = path
     return write_deploy(path, info, files)
 
 
