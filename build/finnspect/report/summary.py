@@ -50,8 +50,11 @@ def _result_rows(report: Report) -> list[Sequence[str]]:
         ("clock", f"{number(speed.clock)}; Fmax {number(speed.fmax)}"),
         ("frames a second", f"{number(speed.fps)}: {speed.fps.source}"),
     ]
+    if speed.power is not None:
+        rows.append(("power", number(speed.power)))
     if speed.link_fps is not None:
         rows.append(("over the link", f"{number(speed.link_fps)}: {speed.link_fps.source}"))
+    rows += [("note" if index == 0 else "", note) for index, note in enumerate(report.notes)]
     return rows
 
 

@@ -1,0 +1,223 @@
+"""Every road from an emitted core to hardware: what it serves, whether its tools are here, how to run it.
+
+Only light modules are imported here; the roads themselves are imported when they are looked for or run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from finnspect.board import Board, load_board
+from finnspect.config import DEFAULT_BOARD, unknown_name
+from finnspect.errors import ConfigError, ToolError
+
+if TYPE_CHECKING:
+    from finnspect.emit import Accelerator
+    from finnspect.toolchains.result import BitstreamResult
+
+AUTO = "auto"
+#: The board that stands for the PYNQ boards where none is named.
+PYNQ_BOARD = "pynq-z2"
+GUIDE = "docs/toolchains.md"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to build, and where.
+
+    Parameters
+    ----------
+    clock_mhz
+        Core clock; the board's default if None.
+    seed
+        First seed of place and route.
+    build_id
+        32 hexadecimal digits that the hardware reports.
+    out_dir
+        Folder of the build; ``bitstream.json`` comes last.
+    progress
+        Called with one line a step and now and then within one.
+    """
+
+    accelerator: Accelerator
+    board: Board
+    clock_mhz: float | None
+    seed: int
+    build_id: str
+    out_dir: Path
+    progress: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """A road.
+
+    Parameters
+    ----------
+    name, title
+        As named on the command line, and in words.
+    families
+        Families of parts it serves.
+    bitstream
+        It makes one; else it ends before.
+    versions
+        Returns tool -> version; raises ToolError, with the remedy, when a tool is missing.
+    build
+        Runs it.
+    """
+
+    name: str
+    title: str
+    families: tuple[str, ...]
+    bitstream: bool
+    versions: Callable[[], dict[str, str]]
+    build: Callable[[Job], BitstreamResult]
+
+    def lacking(self) -> ToolError | None:
+        """Return why it cannot run on this machine, None when it can."""
+        try:
+            self.versions()
+        except ToolError as error:
+            return error
+        return None
+
+    def found(self) -> str:
+        """Return its tools and their versions in words; only of one that can run."""
+        return ", ".join(f"{tool} {version}" for tool, version in self.versions().items())
+
+
+def _ecp5_versions() -> dict[str, str]:
+    from finnspect.toolchains.ecp5 import tool_versions
+
+    return tool_versions()
+
+
+def _ecp5_build(job: Job) -> BitstreamResult:
+    from finnspect.toolchains.ecp5 import Ecp5Options, build_bitstream
+
+    options = Ecp5Options(seed=job.seed)
+    return build_bitstream(
+        job.accelerator, job.board, job.clock_mhz, job.build_id, job.out_dir, job.progress, options
+    )
+
+
+def _synth_versions() -> dict[str, str]:
+    from finnspect.toolchains.xc7_synth import tool_versions
+
+    return tool_versions()
+
+
+def _synth_build(job: Job) -> BitstreamResult:
+    from finnspect.toolchains.xc7_synth import build_synthesis
+
+    return build_synthesis(job.accelerator, job.board, job.clock_mhz, job.build_id, job.out_dir, job.progress)
+
+
+_ALL = (
+    Toolchain("ecp5", "yosys and nextpnr for Lattice ECP5", ("ecp5",), True, _ecp5_versions, _ecp5_build),
+    Toolchain(
+        "synth", "yosys for Xilinx 7 series, resources only", ("xc7",), False, _synth_versions, _synth_build
+    ),
+)
+#: Name -> road; where a board lists none of them, the ones that ``auto`` likes best come first.
+TOOLCHAINS: dict[str, Toolchain] = {toolchain.name: toolchain for toolchain in _ALL}
+
+
+def toolchains_for(board: Board) -> list[Toolchain]:
+    """Return the roads that serve a board, best first: as the board lists them, then the others."""
+    named = [TOOLCHAINS[name] for name in board.toolchains if name in TOOLCHAINS]
+    others = [each for each in TOOLCHAINS.values() if board.part.family in each.families]
+    return list(dict.fromkeys([*named, *others]))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A board, a road to it, and why.
+
+    Parameters
+    ----------
+    said
+        Lines for the user: what was found and why this was chosen.
+    """
+
+    board: str
+    toolchain: str
+    said: tuple[str, ...] = ()
+
+
+def choose(toolchain: str | None = None, board: str | None = None) -> Choice:
+    """Return the road to take, and the board where none is named.
+
+    With ``auto`` (or None) it is the best road whose tools are here: to a PYNQ board where a tool makes
+    bitstreams for one, else to the default board, whose tools are pip-installed.
+
+    Raises
+    ------
+    ConfigError
+        Unknown board or toolchain, or the toolchain does not serve the board.
+    ToolError
+        The tools of the toolchain asked for are not here; says how to get them.
+    """
+    if toolchain is None or toolchain == AUTO:
+        return _choose(board)
+    if toolchain not in TOOLCHAINS:
+        raise unknown_name("toolchain", toolchain, [*TOOLCHAINS, AUTO])
+    wanted = TOOLCHAINS[toolchain]
+    if board is None:
+        board = next(
+            name for name in (DEFAULT_BOARD, PYNQ_BOARD) if load_board(name).part.family in wanted.families
+        )
+    served = toolchains_for(load_board(board))
+    if wanted not in served:
+        raise ConfigError(
+            f"toolchain {toolchain!r} does not serve the board {board!r}",
+            f"for this board: {_names(served)}, or {AUTO}",
+        )
+    if lacking := wanted.lacking():
+        raise lacking
+    return Choice(board, toolchain)
+
+
+def _names(toolchains: Iterable[Toolchain]) -> str:
+    return ", ".join(toolchain.name for toolchain in toolchains)
+
+
+def _choose(board: str | None) -> Choice:
+    if board is None:
+        pynq = next((t for t in _found(load_board(PYNQ_BOARD)) if t.bitstream), None)
+        if pynq is not None:
+            return Choice(
+                PYNQ_BOARD, pynq.name, (_because(pynq, PYNQ_BOARD, "found, and no board was named"),)
+            )
+        default = _choose(DEFAULT_BOARD)
+        return Choice(default.board, default.toolchain, (*default.said, _how_to_pynq()))
+    served = toolchains_for(load_board(board))
+    found = _found(load_board(board))
+    if not found:
+        raise served[0].lacking() or AssertionError("found after all")
+    best = found[0]
+    better = served[: served.index(best)]
+    reason = f"found; {_names(better)} would come first, but not found" if better else "found"
+    lines = [_because(best, board, reason)]
+    if not best.bitstream:
+        lines.append(f"this makes no bitstream; how to get one for {board}: {GUIDE}")
+    return Choice(board, best.name, tuple(lines))
+
+
+def _found(board: Board) -> list[Toolchain]:
+    return [toolchain for toolchain in toolchains_for(board) if toolchain.lacking() is None]
+
+
+def _because(toolchain: Toolchain, board: str, reason: str) -> str:
+    return f"toolchain {toolchain.name} for {board} ({toolchain.title}): {toolchain.found()} {reason}"
+
+
+def _how_to_pynq() -> str:
+    missing = [t for t in toolchains_for(load_board(PYNQ_BOARD)) if t.bitstream]
+    return (
+        f"for a PYNQ bitstream install {' or '.join(t.title for t in missing)}, then BOARD={PYNQ_BOARD} "
+        f"({GUIDE}); BOARD={PYNQ_BOARD} TOOLCHAIN=synth shows what it would take of the board"
+    )
