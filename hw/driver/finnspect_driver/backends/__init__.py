@@ -1,0 +1,1 @@
+"""Back ends: one for each shell that an accelerator may sit in."""

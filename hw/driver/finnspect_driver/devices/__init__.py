@@ -1,0 +1,1 @@
+"""Devices: registers and memory, on a board or on the virtual board."""
