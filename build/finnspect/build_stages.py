@@ -333,10 +333,10 @@ class Build:
 
     @property
     def deploys(self) -> bool:
-        """Whether the toolchain makes a bitstream, and so something to deploy."""
+        """Whether the toolchain makes something to deploy."""
         from finnspect.toolchains.registry import TOOLCHAINS
 
-        return TOOLCHAINS[self.toolchain].bitstream
+        return TOOLCHAINS[self.toolchain].deploys
 
     def deploy(self) -> StageResult:
         """Put together all that a host needs."""

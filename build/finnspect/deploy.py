@@ -56,6 +56,13 @@ class UartLink(_Strict):
     protocol: str = Field(description="where the framing is described")
 
 
+class AxiLink(_Strict):
+    """Where the ``finnspect-axi`` shell sits on the processor's bus."""
+
+    base_address: int = Field(description="of the registers")
+    fclk_mhz: float = Field(description="clock that the processor must supply (FCLK0)")
+
+
 class Reject(_Strict):
     """Rule by which a host refuses to answer; no rule answers always."""
 
@@ -70,7 +77,7 @@ class AcceleratorInfo(_Strict):
     name: str
     board: str
     part: str
-    shell: Literal["uart"]
+    shell: Literal["uart", "finnspect-axi", "finn-iodma"]
     interface_version: int = Field(description="a driver refuses another one")
     build_id: str = Field(
         pattern=r"^[0-9a-f]{32}$", description="the hardware answers with the same 128 bits"
@@ -78,14 +85,17 @@ class AcceleratorInfo(_Strict):
     clock_mhz: float
     input: Stream
     output: Stream
-    uart: UartLink
+    uart: UartLink | None = Field(default=None, description="only with the shell uart")
+    axi: AxiLink | None = Field(default=None, description="only with the shell finnspect-axi")
     logit_scale: list[float] = Field(description="a class: real logit = integer logit * scale + bias")
     logit_bias: list[float]
     classes: list[str]
     ties: Literal["lowest index"] = "lowest index"
     reject: Reject = Reject()
     preprocessing: Preprocessing
-    bitstream: str = Field(description="name of the bit file in the zip")
+    bitstream: str | None = Field(
+        description="name of the bit file in the zip; null: none, only the virtual board takes the zip"
+    )
     cycles_per_frame: float = Field(description="simulated, steady state")
 
 
@@ -114,7 +124,7 @@ def write_deploy(path: Path, info: AcceleratorInfo, files: Mapping[str, Path | b
         Name in the zip -> file or content: the bit file, golden vectors, integer model.
     """
     contents = {name: data if isinstance(data, bytes) else data.read_bytes() for name, data in files.items()}
-    if info.bitstream not in contents:
+    if info.bitstream is not None and info.bitstream not in contents:
         raise ValueError(f"{info.bitstream} is not among the files {sorted(contents)}")
     contents[ACCELERATOR] = _json(info.model_dump(mode="json"))
     contents["preprocessing.json"] = _json(info.preprocessing.model_dump(mode="json"))
@@ -154,6 +164,7 @@ def pack_build(
     simulation
         Figures of the golden simulation.
     """
+    from finnspect.board import AxiBoard, UartBoard
     from finnspect.emit import Accelerator
     from finnspect.ir import DataflowGraph
     from finnspect.toolchains.result import BitstreamResult
@@ -162,7 +173,8 @@ def pack_build(
     core = Accelerator.load(core_dir)
     bits = BitstreamResult.load(bitstream_dir)
     height, width, channels = package.input_shape
-    name = f"bitstream/{bits.bitstream.name}"
+    made = {f"bitstream/{path.name}": path for path in (bits.bitstream, bits.hwh) if path is not None}
+    name = f"bitstream/{bits.bitstream.name}" if bits.bitstream is not None else None
     info = AcceleratorInfo(
         name=package.info.name,
         board=board.name,
@@ -173,7 +185,10 @@ def pack_build(
         clock_mhz=bits.clock_mhz,
         input=Stream(shape=(height, width, channels), dtype="uint8", frame_bytes=core.frame_bytes),
         output=Stream(shape=(1, 1, core.classes), dtype="int32", frame_bytes=4 * core.classes),
-        uart=UartLink(baud=bits.baud, protocol="docs/uart.md"),
+        uart=UartLink(baud=bits.baud, protocol="docs/uart.md") if isinstance(board, UartBoard) else None,
+        axi=AxiLink(base_address=board.axi.base_address, fclk_mhz=bits.clock_mhz)
+        if isinstance(board, AxiBoard)
+        else None,
         logit_scale=graph.logit_scale.tolist(),
         logit_bias=graph.logit_bias.tolist(),
         classes=package.info.classes,
@@ -182,15 +197,14 @@ def pack_build(
         cycles_per_frame=simulation["cycles_per_frame"],
     )
     files = {
-        name: bits.bitstream,
+        **made,
         "golden.npz": package.path / GOLDEN_FILE,
         "package.json": package.path / INFO_FILE,
         "model/dataflow.json": graph_dir / "dataflow.json",
         "model/dataflow.npz": graph_dir / "dataflow.npz",
     }
-    for path in sorted(core_dir.rglob("*")):
-        if path.is_file():
-            files[f"{CORE_DIR}/{path.relative_to(core_dir).as_posix()}"] = path
+    emitted = [file for file in sorted(core_dir.rglob("*")) if file.is_file()]
+    files |= {f"{CORE_DIR}/{file.relative_to(core_dir).as_posix()}": file for file in emitted}
     return write_deploy(path, info, files)
 
 
@@ -234,7 +248,7 @@ def read_deploy(path: Path) -> tuple[AcceleratorInfo, dict[str, bytes]]:
     for name, digest in manifest.sha256.items():
         if hashlib.sha256(contents[name]).hexdigest() != digest:
             raise PackageError(f"{path}: {name} was altered: its SHA-256 is not the manifest's", _REMEDY)
-    if info.bitstream not in contents:
+    if info.bitstream is not None and info.bitstream not in contents:
         raise PackageError(f"{path}: the bit file {info.bitstream} is missing", _REMEDY)
     return info, contents
 

@@ -14,10 +14,9 @@
 //   7 run                u64 clocks at most, u8 stop at the interrupt   u64 clocks that passed, u8 interrupt
 //   8 statistics                                                        8 u64: see `statistics`
 //   9 reset (power-up)
-//   10 quit
 //
 // Plus-arguments: +seed=<n>, and the timing of memory: +read_latency=, +write_latency=, +jitter=, +outstanding= (clocks,
-// bursts), +stall_address=, +stall_data= (probability of 256). Exit 0: asked to quit, or stdin ended. 2: a
+// bursts), +stall_address=, +stall_data= (probability of 256). Exit 0: stdin ended. 2: a
 // broken request. 3: a register access was not answered. 4: the design broke the protocol; stderr says how.
 #include <chrono>
 #include <cstdint>
@@ -257,12 +256,11 @@ void answer(Board& board, uint8_t code, Request& request, Reply& reply) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    constexpr uint8_t QUIT = 10;
     const auto context = std::make_unique<VerilatedContext>();
     context->commandArgs(argc, argv);
     Board board(*context);
     uint8_t code = 0;
-    while (read_exactly(&code, 1) && code != QUIT) {
+    while (read_exactly(&code, 1)) {
         uint32_t size = 0;
         if (!read_exactly(&size, 4)) fail(2, "stdin ended in the middle of a request");
         if (size > MAX_PAYLOAD) fail(2, "a request of " + std::to_string(size) + " bytes");

@@ -67,6 +67,8 @@ class Toolchain:
         Returns tool -> version; raises ToolError, with the remedy, when a tool is missing.
     build
         Runs it.
+    automatic
+        ``auto`` may choose it; otherwise it must be asked for.
     """
 
     name: str
@@ -75,6 +77,12 @@ class Toolchain:
     bitstream: bool
     versions: Callable[[], dict[str, str]]
     build: Callable[[Job], BitstreamResult]
+    automatic: bool = True
+
+    @property
+    def deploys(self) -> bool:
+        """A deploy zip is made of its result; one without a bitstream serves the virtual board."""
+        return self.bitstream or not self.automatic
 
     def lacking(self) -> ToolError | None:
         """Return why it cannot run on this machine, None when it can."""
@@ -104,6 +112,12 @@ def _ecp5_build(job: Job) -> BitstreamResult:
     )
 
 
+def _none_build(job: Job) -> BitstreamResult:
+    from finnspect.toolchains.simulated import build_nothing
+
+    return build_nothing(job.accelerator, job.board, job.clock_mhz, job.build_id, job.out_dir)
+
+
 def _synth_versions() -> dict[str, str]:
     from finnspect.toolchains.xc7_synth import tool_versions
 
@@ -120,6 +134,15 @@ _ALL = (
     Toolchain("ecp5", "yosys and nextpnr for Lattice ECP5", ("ecp5",), True, _ecp5_versions, _ecp5_build),
     Toolchain(
         "synth", "yosys for Xilinx 7 series, resources only", ("xc7",), False, _synth_versions, _synth_build
+    ),
+    Toolchain(
+        "none",
+        "no tools, a deploy zip for the virtual board",
+        ("ecp5", "xc7"),
+        False,
+        dict,
+        _none_build,
+        False,
     ),
 )
 #: Name -> road; where a board lists none of them, the ones that ``auto`` likes best come first.
@@ -208,7 +231,7 @@ def _choose(board: str | None) -> Choice:
 
 
 def _found(board: Board) -> list[Toolchain]:
-    return [toolchain for toolchain in toolchains_for(board) if toolchain.lacking() is None]
+    return [each for each in toolchains_for(board) if each.automatic and each.lacking() is None]
 
 
 def _because(toolchain: Toolchain, board: str, reason: str) -> str:
