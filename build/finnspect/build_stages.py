@@ -308,7 +308,7 @@ class Build:
             "clock_mhz": self.config.clock_mhz,
             "seed": self.config.seed,
             "sources": source_hash(*_BITSTREAM_SOURCES),
-            "versions": TOOLCHAINS[self.toolchain].versions(),
+            "versions": TOOLCHAINS[self.toolchain].versions(self.board),
         }
 
         def body(folder: Path) -> None:

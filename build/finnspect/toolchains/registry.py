@@ -64,7 +64,7 @@ class Toolchain:
     bitstream
         It makes one; else it ends before.
     versions
-        Returns tool -> version; raises ToolError, with the remedy, when a tool is missing.
+        Returns tool -> version for a board; raises ToolError, with the remedy, when a tool is missing.
     build
         Runs it.
     automatic
@@ -75,7 +75,7 @@ class Toolchain:
     title: str
     families: tuple[str, ...]
     bitstream: bool
-    versions: Callable[[], dict[str, str]]
+    versions: Callable[[Board], dict[str, str]]
     build: Callable[[Job], BitstreamResult]
     automatic: bool = True
 
@@ -84,20 +84,20 @@ class Toolchain:
         """A deploy zip is made of its result; one without a bitstream serves the virtual board."""
         return self.bitstream or not self.automatic
 
-    def lacking(self) -> ToolError | None:
-        """Return why it cannot run on this machine, None when it can."""
+    def lacking(self, board: Board) -> ToolError | None:
+        """Return why it cannot run for a board on this machine, None when it can."""
         try:
-            self.versions()
+            self.versions(board)
         except ToolError as error:
             return error
         return None
 
-    def found(self) -> str:
+    def found(self, board: Board) -> str:
         """Return its tools and their versions in words; only of one that can run."""
-        return ", ".join(f"{tool} {version}" for tool, version in self.versions().items())
+        return ", ".join(f"{tool} {version}" for tool, version in self.versions(board).items())
 
 
-def _ecp5_versions() -> dict[str, str]:
+def _ecp5_versions(board: Board) -> dict[str, str]:
     from finnspect.toolchains.ecp5 import tool_versions
 
     return tool_versions()
@@ -118,7 +118,7 @@ def _none_build(job: Job) -> BitstreamResult:
     return build_nothing(job.accelerator, job.board, job.clock_mhz, job.build_id, job.out_dir)
 
 
-def _synth_versions() -> dict[str, str]:
+def _synth_versions(board: Board) -> dict[str, str]:
     from finnspect.toolchains.xc7_synth import tool_versions
 
     return tool_versions()
@@ -130,8 +130,31 @@ def _synth_build(job: Job) -> BitstreamResult:
     return build_synthesis(job.accelerator, job.board, job.clock_mhz, job.build_id, job.out_dir, job.progress)
 
 
+def _openxc7_versions(board: Board) -> dict[str, str]:
+    from finnspect.toolchains.openxc7 import tool_versions
+
+    return tool_versions(board)
+
+
+def _openxc7_build(job: Job) -> BitstreamResult:
+    from finnspect.toolchains.openxc7 import OpenXc7Options, build_bitstream
+
+    options = OpenXc7Options(seed=job.seed)
+    return build_bitstream(
+        job.accelerator, job.board, job.clock_mhz, job.build_id, job.out_dir, job.progress, options
+    )
+
+
 _ALL = (
     Toolchain("ecp5", "yosys and nextpnr for Lattice ECP5", ("ecp5",), True, _ecp5_versions, _ecp5_build),
+    Toolchain(
+        "openxc7",
+        "the openXC7 tools (nextpnr-xilinx, Project X-Ray)",
+        ("xc7",),
+        True,
+        _openxc7_versions,
+        _openxc7_build,
+    ),
     Toolchain(
         "synth", "yosys for Xilinx 7 series, resources only", ("xc7",), False, _synth_versions, _synth_build
     ),
@@ -140,7 +163,7 @@ _ALL = (
         "no tools, a deploy zip for the virtual board",
         ("ecp5", "xc7"),
         False,
-        dict,
+        lambda board: {},
         _none_build,
         False,
     ),
@@ -199,7 +222,7 @@ def choose(toolchain: str | None = None, board: str | None = None) -> Choice:
             f"toolchain {toolchain!r} does not serve the board {board!r}",
             f"for this board: {_names(served)}, or {AUTO}",
         )
-    if lacking := wanted.lacking():
+    if lacking := wanted.lacking(load_board(board)):
         raise lacking
     return Choice(board, toolchain)
 
@@ -220,7 +243,7 @@ def _choose(board: str | None) -> Choice:
     served = toolchains_for(load_board(board))
     found = _found(load_board(board))
     if not found:
-        raise served[0].lacking() or AssertionError("found after all")
+        raise served[0].lacking(load_board(board)) or AssertionError("found after all")
     best = found[0]
     better = served[: served.index(best)]
     reason = f"found; {_names(better)} would come first, but not found" if better else "found"
@@ -231,11 +254,11 @@ def _choose(board: str | None) -> Choice:
 
 
 def _found(board: Board) -> list[Toolchain]:
-    return [each for each in toolchains_for(board) if each.automatic and each.lacking() is None]
+    return [each for each in toolchains_for(board) if each.automatic and each.lacking(board) is None]
 
 
 def _because(toolchain: Toolchain, board: str, reason: str) -> str:
-    return f"toolchain {toolchain.name} for {board} ({toolchain.title}): {toolchain.found()} {reason}"
+    return f"toolchain {toolchain.name} for {board} ({toolchain.title}): {toolchain.found(load_board(board))} {reason}"
 
 
 def _how_to_pynq() -> str:
