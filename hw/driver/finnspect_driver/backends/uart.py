@@ -54,6 +54,8 @@ class UartBackend(Backend):
         Largest number of images in a submission.
     timeout_s
         Longest wait for an image, beside the time of its bytes on the line.
+    own_port
+        Close a port that is an object at the end; one given by name is always closed.
 
     Raises
     ------
@@ -61,11 +63,14 @@ class UartBackend(Backend):
         The port cannot be opened, or something else answers.
     """
 
-    def __init__(self, port: Any, deploy: DeployZip, batch: int, timeout_s: float = 10.0) -> None:
+    def __init__(
+        self, port: Any, deploy: DeployZip, batch: int, timeout_s: float = 10.0, own_port: bool = False
+    ) -> None:
         super().__init__()
         self.batch = batch
         self._deploy = deploy
-        self._port = port if isinstance(port, str) else type(port).__name__
+        self._port = port if isinstance(port, str) else getattr(port, "name", type(port).__name__)
+        self._close_port = port.close if own_port and not isinstance(port, str) else None
         baud = deploy.accelerator["uart"]["baud"]
         self._cycles = self._frames = 0
         self._link: uart.UartAccelerator | None = None
@@ -150,3 +155,6 @@ class UartBackend(Backend):
         link, self._link = self._link, None
         if link is not None:
             link.close()
+        close, self._close_port = self._close_port, None
+        if close is not None:
+            close()

@@ -22,7 +22,7 @@ class Bitstream:
     name
         File name, ending in ``.bit``.
     data
-        The bit file.
+        The bit file; empty where the zip has none, which only the virtual board takes.
     hwh
         The hardware handoff file; None where there is none.
     board, part
