@@ -279,6 +279,8 @@ class FinnspectAxi(Backend):
 
     def abort(self) -> None:
         """Give up every batch that is under way."""
+        if self._stuck:
+            return  # it was said before, and the buffers must stay
         if self._running is not None:
             self._reset()
         self._running = None

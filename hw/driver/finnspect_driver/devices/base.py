@@ -40,7 +40,7 @@ class Bitstream:
     def __init__(
         self,
         name: str,
-        data: bytes,
+        data: bytes | None,
         hwh: bytes | None,
         board: str,
         part: str,
