@@ -326,7 +326,7 @@ class Build:
                 )
             )
 
-        bits = ("*.bit",) if self.deploys else ()
+        bits = ("*.bit", "*.hwh")
         return self._once(
             "bitstream", version=2, inputs=inputs, body=body, products=(*bits, "bitstream.json")
         )

@@ -258,7 +258,8 @@ def _found(board: Board) -> list[Toolchain]:
 
 
 def _because(toolchain: Toolchain, board: str, reason: str) -> str:
-    return f"toolchain {toolchain.name} for {board} ({toolchain.title}): {toolchain.found(load_board(board))} {reason}"
+    tools = toolchain.found(load_board(board))
+    return f"toolchain {toolchain.name} for {board} ({toolchain.title}): {tools} {reason}"
 
 
 def _how_to_pynq() -> str:
