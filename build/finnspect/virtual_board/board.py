@@ -169,6 +169,11 @@ class VirtualBoard:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
+    @property
+    def alive(self) -> bool:
+        """Whether it can still be commanded: not closed, and its process has not ended."""
+        return not self.closed and self._process.poll() is None
+
     def close(self) -> None:
         """End the simulation; twice does no harm."""
         if self.closed:

@@ -23,7 +23,7 @@ from finnspect.paths import ROOT, SIM_DIR
 from finnspect.shell import AXI_TOP, AxiSettings, stage_design
 from finnspect.sim.uart import UartModel, build_uart_model, simulation_settings
 from finnspect.sim.verilator import CACHE_DIR, VerilatorJob, build
-from finnspect.stages import digest_of, source_hash
+from finnspect.stages import digest_of, hash_path, source_hash
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ def _cached(
 ) -> tuple[Path, float]:
     """Return the folder of a finished program and the time that it took; make it if it is not there."""
     inputs = {
-        "core": accelerator.manifest.get("sha256") or str(accelerator.path),
+        "core": hash_path(accelerator.path),
         "shell": shell,
         "settings": settings,
         "sources": source_hash(*_SOURCES),

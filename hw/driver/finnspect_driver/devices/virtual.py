@@ -219,7 +219,7 @@ class VirtualDevice(Device):
     def give_memory_back(self, address: int) -> None:
         """Unmap memory and let others have its addresses."""
         self._pool.give_back(address)
-        if not self._board.closed:
+        if self._board.alive:  # or the memory went with it
             with _translated():
                 self._board.unmap(address)
 
@@ -234,18 +234,13 @@ class VirtualDevice(Device):
             self._board.write_memory(address, data)
 
 
-def open_device(deploy: DeployZip, **options: Any) -> Any:
-    """Return the simulated board of a zip.
+def open_device(deploy: DeployZip, **options: Any) -> VirtualDevice:
+    """Return the simulated board of a zip with the shell ``finnspect-axi``.
 
     Parameters
     ----------
     options
-        Those of :class:`VirtualDevice`, or of :func:`open_port` for the shell ``uart``.
-
-    Returns
-    -------
-    object
-        A :class:`VirtualDevice`; for the shell ``uart`` a serial port.
+        Those of :class:`VirtualDevice`.
 
     Raises
     ------
@@ -254,12 +249,10 @@ def open_device(deploy: DeployZip, **options: Any) -> Any:
     DeployError
         The zip cannot be simulated.
     """
-    if deploy.shell == "uart":
-        return open_port(deploy, **options)
     if deploy.shell != "finnspect-axi":
         raise SetupError(
-            f"there is no simulation of the shell {deploy.shell}",
-            "build the same package for pynq-z2 with finnspect's own shell: finnspect build --toolchain none",
+            f"there is no simulated device for the shell {deploy.shell}",
+            "build the package with finnspect's own shell: finnspect build --board pynq-z2 --toolchain none",
         )
     return VirtualDevice(deploy, **options)
 
