@@ -392,15 +392,15 @@ def test_a_shell_that_breaks_axi3_is_caught(net, tmp_path, models, monkeypatch, 
     cache = tmp_path / "virtual_board"
     (tmp_path / CACHE_DIR.name).symlink_to(CACHE_DIR)
     model = open_board_model(net.path, models=cache)
-    with VirtualBoard(model.executable) as board:
-        with pytest.raises(
-            BoardError, match=rf"exit 4, the design broke the AXI3 protocol\)(.|\n)*{message}"
-        ):
-            board.map(SOURCE, 4096)
-            board.map(TARGET, 4096)
-            _start(board, net.images(3), net)
-            board.run(100_000)
-            board.read_register(regs.STATUS)
+    with (
+        VirtualBoard(model.executable) as board,
+        pytest.raises(BoardError, match=rf"exit 4, the design broke the AXI3 protocol\)(.|\n)*{message}"),
+    ):
+        board.map(SOURCE, 4096)
+        board.map(TARGET, 4096)
+        _start(board, net.images(3), net)
+        board.run(100_000)
+        board.read_register(regs.STATUS)
 
 
 CHECKS = r"""
