@@ -69,6 +69,8 @@ class Toolchain:
         Runs it.
     automatic
         ``auto`` may choose it; otherwise it must be asked for.
+    virtual
+        A deploy zip is made although there is no bitstream: for the virtual board.
     """
 
     name: str
@@ -78,11 +80,12 @@ class Toolchain:
     versions: Callable[[Board], dict[str, str]]
     build: Callable[[Job], BitstreamResult]
     automatic: bool = True
+    virtual: bool = False
 
     @property
     def deploys(self) -> bool:
         """A deploy zip is made of its result; one without a bitstream serves the virtual board."""
-        return self.bitstream or not self.automatic
+        return self.bitstream or self.virtual
 
     def lacking(self, board: Board) -> ToolError | None:
         """Return why it cannot run for a board on this machine, None when it can."""
@@ -130,6 +133,29 @@ def _synth_build(job: Job) -> BitstreamResult:
     return build_synthesis(job.accelerator, job.board, job.clock_mhz, job.build_id, job.out_dir, job.progress)
 
 
+def _vivado_versions(board: Board) -> dict[str, str]:
+    from finnspect.toolchains.vivado import tool_versions
+
+    return tool_versions()
+
+
+def _vivado_build(job: Job) -> BitstreamResult:
+    return _vivado(job, out_of_context=False)
+
+
+def _vivado_alone(job: Job) -> BitstreamResult:
+    return _vivado(job, out_of_context=True)
+
+
+def _vivado(job: Job, *, out_of_context: bool) -> BitstreamResult:
+    from finnspect.toolchains.vivado import VivadoOptions, build_bitstream
+
+    options = VivadoOptions(seed=max(1, job.seed), out_of_context=out_of_context)
+    return build_bitstream(
+        job.accelerator, job.board, job.clock_mhz, job.build_id, job.out_dir, job.progress, options
+    )
+
+
 def _openxc7_versions(board: Board) -> dict[str, str]:
     from finnspect.toolchains.openxc7 import tool_versions
 
@@ -147,6 +173,16 @@ def _openxc7_build(job: Job) -> BitstreamResult:
 
 _ALL = (
     Toolchain("ecp5", "yosys and nextpnr for Lattice ECP5", ("ecp5",), True, _ecp5_versions, _ecp5_build),
+    Toolchain("vivado", "AMD Vivado", ("xc7",), True, _vivado_versions, _vivado_build),
+    Toolchain(
+        "vivado-ooc",
+        "AMD Vivado, the core alone",
+        ("xc7",),
+        False,
+        _vivado_versions,
+        _vivado_alone,
+        automatic=False,
+    ),
     Toolchain(
         "openxc7",
         "the openXC7 tools (nextpnr-xilinx, Project X-Ray)",
@@ -165,7 +201,8 @@ _ALL = (
         False,
         lambda board: {},
         _none_build,
-        False,
+        automatic=False,
+        virtual=True,
     ),
 )
 #: Name -> road; where a board lists none of them, the ones that ``auto`` likes best come first.
