@@ -17,6 +17,10 @@ VENV = .venv## folder of the environment [.venv]
 STAMP := $(VENV)/.finnspect-bootstrapped
 ENV_FILES := build/env/torch.txt build/env/requirements.lock build/env/bootstrap.sh pyproject.toml
 BIN := $(VENV)/bin
+DRIVER_VENV := $(VENV)-driver
+DRIVER_STAMP := $(DRIVER_VENV)/.finnspect-bootstrapped
+DRIVER_FILES := build/env/driver.lock build/env/bootstrap_driver.sh hw/driver/pyproject.toml
+DRIVER_PYTEST = $(DRIVER_VENV)/bin/python -m pytest tests/driver
 CORES := $(shell nproc)
 WORKERS := $(shell [ $(CORES) -gt 4 ] && echo 4 || echo $(CORES))
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
@@ -25,16 +29,19 @@ BUILD_OPTIONS = $(call option,--board,BOARD)$(call option,--model,MODEL)$(call o
     $(call option,--data,DATA)$(call option,--package,PACKAGE)$(call option,--toolchain,TOOLCHAIN)$\
     $(call option,--out,OUT)
 
-.PHONY: hw test test-fast lint bench bootstrap lock clean help
+.PHONY: hw test test-fast test-driver lint bench bootstrap lock clean help
 
 hw: $(STAMP) ## model package (or, with DATASET, a training first) to bitstream and deploy zip
 	@$(BIN)/finnspect build$(BUILD_OPTIONS)
 
-test: lint ## ruff, then every test: units, simulation, a bitstream, notebooks
+test: lint test-driver ## ruff, then every test: units, simulation, a bitstream, notebooks
 	$(PYTEST) --nbmake tests notebooks
 
-test-fast: lint ## ruff, then the tests that take less than a minute each
+test-fast: lint test-driver ## ruff, then the tests that take less than a minute each
 	$(PYTEST) -m "not slow" tests
+
+test-driver: $(DRIVER_STAMP) ## the driver's tests as on a board: PYNQ and numpy 1.x
+	$(DRIVER_PYTEST)
 
 lint: $(STAMP) ## ruff: rules and layout
 	$(BIN)/ruff check .
@@ -50,6 +57,10 @@ $(STAMP): $(ENV_FILES)
 	@PYTHON='$(PYTHON)' build/env/bootstrap.sh '$(VENV)'
 	@touch '$@'
 
+$(DRIVER_STAMP): $(DRIVER_FILES)
+	@PYTHON='$(PYTHON)' build/env/bootstrap_driver.sh '$(DRIVER_VENV)'
+	@touch '$@'
+
 lock: ## resolve build/env/requirements.in to requirements.lock (needs uv)
 	build/env/lock.sh
 
@@ -60,10 +71,10 @@ help: ## show this
 	@echo 'usage: make TARGET [VARIABLE=value ...]'
 	@echo
 	@echo 'targets'
-	@sed -nE 's/^([a-z][a-z-]*):[^#]*## (.*)/\1\t\2/p' Makefile | awk -F'\t' '{printf "  %-10s %s\n", $$1, $$2}'
+	@sed -nE 's/^([a-z][a-z-]*):[^#]*## (.*)/\1\t\2/p' Makefile | awk -F'\t' '{printf "  %-11s %s\n", $$1, $$2}'
 	@echo
 	@echo 'variables [what holds without them]'
-	@sed -nE 's/^([A-Z]+) =[^#]*## (.*)/\1\t\2/p' Makefile | awk -F'\t' '{printf "  %-10s %s\n", $$1, $$2}'
+	@sed -nE 's/^([A-Z]+) =[^#]*## (.*)/\1\t\2/p' Makefile | awk -F'\t' '{printf "  %-11s %s\n", $$1, $$2}'
 	@echo
 	@echo 'examples'
 	@echo '  make hw                                               the shipped model to a bitstream'

@@ -162,16 +162,6 @@ def test_empty_images_are_refused():
         pp.preprocess(np.zeros((0, 4), np.uint8), GREY)
 
 
-def test_takes_what_a_model_package_holds():
-    from finnspect.package import Preprocessing
-
-    params = Preprocessing(color="grey", height=3, width=3, scale=1 / 255)
-    image = _image(7, 9, 9)
-    assert np.array_equal(
-        pp.preprocess(image, params.model_dump()), pp.preprocess(image, {**GREY, "height": 3, "width": 3})
-    )
-
-
 def test_a_file_gives_the_bytes_of_its_pixels():
     image = _image(8, 20, 20)
     buffer = io.BytesIO()

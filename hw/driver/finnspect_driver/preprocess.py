@@ -49,7 +49,8 @@ def to_grey(image: np.ndarray) -> np.ndarray:
     """
     total = np.full(image.shape[:2], 1 << (_GREY_SHIFT - 1), dtype=np.uint32)
     for channel, weight in enumerate(GREY_WEIGHTS):
-        total += image[..., channel] * np.uint32(weight)
+        # The type is said: numpy 1.x would multiply uint8 by a small uint32 number in uint16.
+        total += image[..., channel].astype(np.uint32) * np.uint32(weight)
     return (total >> np.uint32(_GREY_SHIFT)).astype(np.uint8)
 
 
