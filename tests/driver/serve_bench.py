@@ -28,7 +28,8 @@ TOKEN = "a-token-of-the-tests-0123456789"
 class FakeAccelerator:
     """Brightness decides: class 0 below 85, 1 below 170, else 2; a mean of exactly 200 is unknown."""
 
-    def __init__(self) -> None:
+    def __init__(self, classes: list[str] | None = None) -> None:
+        self.classes = classes or CLASSES
         self.threads: set[str] = set()
         self.batches: list[int] = []
         self.gate = threading.Event()
@@ -44,7 +45,10 @@ class FakeAccelerator:
         if self.error is not None:
             raise self.error
         self.frames += len(images)
-        return [self.verdict(image) for image in images]
+        return [self._named(self.verdict(image)) for image in images]
+
+    def _named(self, verdict: Verdict) -> Verdict:
+        return verdict if verdict.rejected else verdict._replace(label=self.classes[verdict.index])
 
     @staticmethod
     def verdict(image: np.ndarray) -> Verdict:
@@ -61,7 +65,7 @@ class FakeAccelerator:
     def model(self) -> Model:
         return Model(
             name="bench",
-            classes=CLASSES,
+            classes=self.classes,
             shape=SHAPE,
             prepare=lambda picture: preprocess(picture, PARAMS),
             classify=self.classify,
@@ -135,9 +139,14 @@ def wait_for(condition: Any, what: str, seconds: float = 10.0) -> None:
 
 
 @contextmanager
-def running(settings: Settings | None = None, token: str | None = None) -> Iterator[Bench]:
-    accelerator = FakeAccelerator()
-    listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+def running(
+    settings: Settings | None = None,
+    token: str | None = None,
+    classes: list[str] | None = None,
+    at: tuple[str, int] = ("127.0.0.1", 0),
+) -> Iterator[Bench]:
+    accelerator = FakeAccelerator(classes)
+    listener = socket.create_server(at, backlog=128)
     server = Server(accelerator.model(), settings or Settings(), token)
     thread = threading.Thread(target=server.serve_on, args=(listener,), daemon=True)
     address = listener.getsockname()

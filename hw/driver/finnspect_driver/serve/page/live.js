@@ -29,12 +29,12 @@ function showVerdicts(view) {
     if (!view.classes.includes(name)) row.className = "rejected";
     const label = text("th", name);
     label.scope = "row";
-    const meter = document.createElement("meter");
-    meter.max = 1;
-    meter.value = share;
-    meter.textContent = `${(100 * share).toFixed(1)} %`;
+    const bar = document.createElement("progress");
+    bar.max = 1;
+    bar.value = share;
+    bar.textContent = `${(100 * share).toFixed(1)} %`;
     const cell = text("td", `${(100 * share).toFixed(1)} %`);
-    cell.append(meter);
+    cell.append(bar);
     row.append(label, text("td", count.toLocaleString("en")), cell);
     return row;
   }));
@@ -49,7 +49,7 @@ function showRecent(entries) {
     image.alt = `image ${entry.number}, read as ${entry.label}`;
     const when = new Date(1000 * entry.time).toLocaleTimeString("en-GB");
     card.append(image, text("div", entry.label, "verdict"),
-      text("div", `score ${(100 * entry.score).toFixed(1)} % · ${when}`, "note"));
+      text("div", `score ${(100 * entry.score).toFixed(1)} %`, "note"), text("div", when, "note"));
     at("recent").prepend(card);
   }
   while (at("recent").children.length > KEEP) at("recent").lastElementChild.remove();
