@@ -43,7 +43,7 @@ _SIMULATION_SOURCES = (
     "hw/sim/core_main.cpp",
 )
 _BITSTREAM_SOURCES = ("build/finnspect/toolchains", "build/finnspect/shell.py", "hw/shell", "hw/rtl")
-_DEPLOY_SOURCES = ("build/finnspect/deploy.py",)
+_DEPLOY_SOURCES = ("build/finnspect/deploy.py", "build/finnspect/driver_wheel.py", "hw/driver")
 _REPORT_SOURCES = ("build/finnspect/report",)
 #: Frames of a golden simulation, and of one process where several share the images, at least.
 _MIN_FRAMES = 8

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from finnspect.errors import PackageError
 from finnspect.package import GOLDEN_FILE, INFO_FILE, ModelPackage, Preprocessing
@@ -63,10 +63,30 @@ class AxiLink(_Strict):
     fclk_mhz: float = Field(description="clock that the processor must supply (FCLK0)")
 
 
-class Reject(_Strict):
-    """Rule by which a host refuses to answer; no rule answers always."""
+class FinnLink(_Strict):
+    """The two DMAs of FINN's own shell, ``finn-iodma``, and how its answers are packed."""
 
-    rule: Literal["none"] = "none"
+    idma_address: int = Field(description="of the registers of the DMA that reads images")
+    odma_address: int = Field(description="of the registers of the DMA that writes answers")
+    fclk_mhz: float = Field(description="clock that the processor must supply (FCLK0)")
+    output_bits: int = Field(ge=1, le=32, description="bits of one logit")
+    output_signed: bool
+    output_pe: int = Field(ge=1, description="logits of one word; a word is padded to whole bytes")
+
+
+class Reject(_Strict):
+    """Rule by which a host answers ``unknown``; no rule answers always."""
+
+    rule: Literal["none", "score-below"] = "none"
+    threshold: float | None = Field(
+        default=None, ge=0, le=1, description="softmax of the best class below which it is unknown"
+    )
+
+    @model_validator(mode="after")
+    def _threshold_belongs_to_the_rule(self) -> Reject:
+        if (self.rule == "score-below") != (self.threshold is not None):
+            raise ValueError("threshold belongs to the rule score-below, and only to it")
+        return self
 
 
 class AcceleratorInfo(_Strict):
@@ -80,13 +100,16 @@ class AcceleratorInfo(_Strict):
     shell: Literal["uart", "finnspect-axi", "finn-iodma"]
     interface_version: int = Field(description="a driver refuses another one")
     build_id: str = Field(
-        pattern=r"^[0-9a-f]{32}$", description="the hardware answers with the same 128 bits"
+        pattern=r"^[0-9a-f]{32}$",
+        description="the hardware answers with the same 128 bits; FINN's shell cannot, there it is the "
+        "beginning of the bit file's SHA-256",
     )
     clock_mhz: float
     input: Stream
     output: Stream
     uart: UartLink | None = Field(default=None, description="only with the shell uart")
     axi: AxiLink | None = Field(default=None, description="only with the shell finnspect-axi")
+    finn: FinnLink | None = Field(default=None, description="only with the shell finn-iodma")
     logit_scale: list[float] = Field(description="a class: real logit = integer logit * scale + bias")
     logit_bias: list[float]
     classes: list[str]
@@ -97,6 +120,14 @@ class AcceleratorInfo(_Strict):
         description="name of the bit file in the zip; null: none, only the virtual board takes the zip"
     )
     cycles_per_frame: float = Field(description="simulated, steady state")
+
+    @model_validator(mode="after")
+    def _the_shells_section(self) -> AcceleratorInfo:
+        sections = {"uart": self.uart, "finnspect-axi": self.axi, "finn-iodma": self.finn}
+        given = [shell for shell, section in sections.items() if section is not None]
+        if given != [self.shell]:
+            raise ValueError(f"the shell is {self.shell}, the sections are those of {given}")
+        return self
 
 
 class Manifest(_Strict):
@@ -163,8 +194,11 @@ def pack_build(
         Folders of the dataflow graph, the emitted core and the finished bitstream.
     simulation
         Figures of the golden simulation.
+
+    The package's metrics may hold the reject rule under ``reject``, with the fields of :class:`Reject`.
     """
     from finnspect.board import AxiBoard, UartBoard
+    from finnspect.driver_wheel import driver_wheel
     from finnspect.emit import Accelerator
     from finnspect.ir import DataflowGraph
     from finnspect.toolchains.result import BitstreamResult
@@ -192,12 +226,15 @@ def pack_build(
         logit_scale=graph.logit_scale.tolist(),
         logit_bias=graph.logit_bias.tolist(),
         classes=package.info.classes,
+        reject=Reject.model_validate(package.info.metrics.get("reject", {})),
         preprocessing=package.info.preprocessing,
         bitstream=name,
         cycles_per_frame=simulation["cycles_per_frame"],
     )
+    wheel_name, wheel = driver_wheel()
     files = {
         **made,
+        f"driver/{wheel_name}": wheel,
         "golden.npz": package.path / GOLDEN_FILE,
         "package.json": package.path / INFO_FILE,
         "model/dataflow.json": graph_dir / "dataflow.json",
