@@ -69,8 +69,6 @@ _PACKAGES = (
 _OPTIONAL = (
     ("git", "getting the sources", f"{APT} git"),
     ("perl", "Verilator's own wrapper, run by hand", f"{APT} perl"),
-    ("vivado", "bitstreams for PYNQ boards with the vendor's tool", "install AMD Vivado, put it on PATH"),
-    ("nextpnr-xilinx", "bitstreams for PYNQ boards with open tools", "see the openXC7 project"),
     ("nvidia-smi", "faster training (a GPU)", "a GPU and its driver; training on the CPU works"),
 )
 
@@ -81,6 +79,7 @@ def run_checks() -> list[Check]:
     checks += [_system(*row) for row in _SYSTEM]
     checks += [_package(*row) for row in _PACKAGES]
     checks += [_verilator_runs()]
+    checks += _toolchains()
     checks += [_tool(name, needed, remedy) for name, needed, remedy in _OPTIONAL]
     checks.append(
         _distribution("pynq", "optional", "running on a PYNQ board", "comes with the board's image")
@@ -205,9 +204,34 @@ def _verilator_runs() -> Check:
     return Check("verilator runs", "package", version, where, "simulation", ENVIRONMENT, problem)
 
 
+def _toolchains() -> list[Check]:
+    """Look for the tools of every road to hardware, as a build does."""
+    from finnspect.board import list_boards, load_board
+    from finnspect.errors import ToolError
+    from finnspect.toolchains.registry import GUIDE, TOOLCHAINS, toolchains_for
+
+    boards = [load_board(name) for name in list_boards()]
+    checks = []
+    for toolchain in TOOLCHAINS.values():
+        served = [board for board in boards if toolchain in toolchains_for(board)]
+        if not served:
+            continue
+        goal = "bitstream" if toolchain.bitstream else "no bitstream"
+        needed = f"{goal} for {', '.join(board.name for board in served)}: {toolchain.title}"
+        version, remedy, problem = None, f"see {GUIDE}", None
+        try:
+            version = ", ".join(toolchain.versions(served[0]).values()) or "none needed"
+        except ToolError as error:
+            remedy, problem = error.remedy or remedy, error.message
+        checks.append(
+            Check(f"toolchain {toolchain.name}", "optional", version, None, needed, remedy, problem)
+        )
+    return checks
+
+
 def _tool(name: str, needed_for: str, remedy: str) -> Check:
     where = shutil.which(name)
-    arguments = {"vivado": ["-version"], "nvidia-smi": ["-L"]}.get(name, ["--version"])
+    arguments = {"nvidia-smi": ["-L"]}.get(name, ["--version"])
     version = _first_line([where, *arguments]) if where else None
     problem = None if version or not where else f"{where} {' '.join(arguments)} fails"
     return Check(name, "optional", version, where, needed_for, remedy, problem)

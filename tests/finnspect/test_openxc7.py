@@ -162,6 +162,8 @@ def test_a_bitstream(built):
     assert result.available["SLICE_LUTX"] == 106_400
     assert 300 < result.post_synthesis["LUT"] < 3000  # the shell's
     assert "not timed" in result.notes[0]
+    assert result.hwh == out / "pynq-z2.hwh"
+    assert "0x43C00000" in result.hwh.read_text()
     assert result.seconds.keys() == {"synth", "pnr", "frames", "pack", "total"}
     assert "place and route (nextpnr-xilinx, seed 1)" in lines
     assert BUILD_ID in (out / "finnspect_axi_build.sv").read_text()

@@ -190,6 +190,8 @@ def test_a_bitstream(tmp_path, version):
     assert result.power_w == 1.693
     assert result.critical_path.startswith("u_accelerator/u_core/u_conv1/")
     assert lines[0] == f"Vivado {version}"
+    assert result.hwh == out / "pynq-z2.hwh"
+    assert "0x43C00000" in result.hwh.read_text()
     assert result.versions == {"vivado": version}
     # The processor is Vivado's own, and every image is where its reader is.
     script = (out / "build.tcl").read_text()

@@ -24,6 +24,7 @@ from finnspect.toolchains.longrun import Command, failure_text, run_logged
 from finnspect.toolchains.openxc7_bitfile import check_bit
 from finnspect.toolchains.openxc7_tools import REMEDY, OpenXc7, find_openxc7, program_version
 from finnspect.toolchains.result import RESULT_FILE, BitstreamResult
+from finnspect.toolchains.xc7_handoff import write_hwh
 
 NAME = "openxc7"
 NOT_TIMED = (
@@ -177,10 +178,12 @@ def build_bitstream(
     (out_dir / "pins.xdc").write_text(constraints(board))
     report, seed = _meet_timing(run)
     _pack(run, bitstream)
+    hwh = write_hwh(board, settings.clock_mhz, bitstream)
     run.seconds["total"] = time.monotonic() - begun
     result = BitstreamResult(
         toolchain=NAME,
         bitstream=bitstream,
+        hwh=hwh,
         clock_mhz=settings.clock_mhz,
         fmax_mhz=report.fmax_mhz,
         build_id=build_id,

