@@ -56,6 +56,8 @@ def test_the_script_is_the_golden_one(name, options):
 def test_constraints():
     assert vivado.constraints(BOARD, 100_000_000).splitlines()[1:] == [
         "create_clock -name fclk0 -period 10.000 [get_pins {u_ps7/FCLKCLK[0]}]",
+        "# Without pins, nothing else holds the design together.",
+        "set_property DONT_TOUCH true [get_cells {u_ps7}]",
         "# The reset is asynchronous, and synchronised in the design.",
         "set_false_path -through [get_pins {u_ps7/FCLKRESETN[0]}]",
     ]

@@ -164,6 +164,8 @@ def constraints(board: Board, clock_hz: int, *, out_of_context: bool = False) ->
     return (
         f"# {board.name}: clock, reset and data come from the processor; there are no pins to place.\n"
         f"create_clock -name fclk0 -period {period:.3f} [get_pins {{{_PROCESSOR}/FCLKCLK[0]}}]\n"
+        "# Without pins, nothing else holds the design together.\n"
+        f"set_property DONT_TOUCH true [get_cells {{{_PROCESSOR}}}]\n"
         "# The reset is asynchronous, and synchronised in the design.\n"
         f"set_false_path -through [get_pins {{{_PROCESSOR}/FCLKRESETN[0]}}]\n"
     )

@@ -49,6 +49,7 @@ CONSTRAINTS = {
     "set_property": ((), (), 3),
     "get_pins": ((), (), 1),
     "get_ports": ((), (), 1),
+    "get_cells": ((), (), 1),
 }
 VALUES = {
     "-mode": {"out_of_context"},
@@ -92,6 +93,7 @@ class Session:
         self.ooc = False
         self.top = None
         self.xdc = []
+        self.held = False
 
     def say(self, text):
         print(text)
@@ -164,9 +166,17 @@ class Session:
 
     def get_pins(self, options, name):
         cell, pin = name.rsplit("/", 1)
-        text = "\n".join(self.sources.values())
-        if not re.search(rf"\bPS7\s+{cell}\s*\(", text) or pin not in ("FCLKCLK[0]", "FCLKRESETN[0]"):
+        if not self.processor(cell) or pin not in ("FCLKCLK[0]", "FCLKRESETN[0]"):
             self.error("Vivado 12-508", f"No pins matched '{name}'.")
+        return name
+
+    def processor(self, cell):
+        return re.search(rf"\bPS7\s+{cell}\s*\(", "\n".join(self.sources.values()))
+
+    def get_cells(self, options, name):
+        if not self.processor(name):
+            self.error("Vivado 12-180", f"No cells matched '{name}'.")
+        self.held = True
         return name
 
     def get_ports(self, options, name):
@@ -180,7 +190,7 @@ class Session:
         self.clocks[options["-name"]] = float(options["-period"])
 
     def set_property(self, options, name, value, target):
-        if name != "HD.CLK_SRC" or not target:
+        if (name, value) not in (("HD.CLK_SRC", "BUFGCTRL_X0Y0"), ("DONT_TOUCH", "true")) or not target:
             self.error("Common 17-142", f"Unknown object property '{name}'.")
 
     # -- implementation ----------------------------------------------------------------------------
@@ -204,6 +214,8 @@ class Session:
                     self.error("Synth 8-4445", f"could not open $readmem data file '{image}' [{name}:1]")
         for name in self.xdc:
             Tcl(self.bind(CONSTRAINTS)).run(Path(name).read_text())
+        if not (self.held or self.ooc):
+            self.error("Opt 31-67", "the design is empty: nothing drives a pin")
         self.say(
             "INFO: [Synth 8-6157] synthesizing module '" + self.top + "' [" + next(iter(self.sources)) + ":1]"
         )
