@@ -9,10 +9,12 @@ import pytest
 from finnspect.board import list_boards, load_board
 from finnspect.config import DEFAULT_BOARD
 from finnspect.doctor import run_checks
-from finnspect.errors import ConfigError, ToolError
+from finnspect.errors import ConfigError, PackageError, ToolError
 from finnspect.paths import ROOT
+from finnspect.report import make
 from finnspect.toolchains import vivado
 from finnspect.toolchains.registry import TOOLCHAINS, choose, toolchains_for
+from finnspect.toolchains.result import BitstreamResult
 from xc7_tools import install_openxc7, program
 
 VARIABLES = ("OPENXC7", "CHIPDB", "PRJXRAY_DB_DIR", "APIO_HOME", "APIO_HOME_DIR", "VIVADO", "XILINX_VIVADO")
@@ -124,3 +126,58 @@ def test_the_guide_and_the_help_name_them_all():
         assert name in variable
     for name in VARIABLES:
         assert f"`{name}`" in guide
+
+
+# -- what a report makes of a road's result ------------------------------------------------------------
+
+SIMULATION = {"cycles_per_frame": 1000.0, "bound_cycles": 990, "latency_cycles": 2000}
+
+
+def result(**fields) -> BitstreamResult:
+    given = {"toolchain": "x", "bitstream": None, "clock_mhz": 100.0, "fmax_mhz": None, "build_id": "0" * 32}
+    given |= {"post_synthesis": {}, "versions": {}, "seconds": {}}
+    return BitstreamResult(**given | fields)
+
+
+def test_a_road_without_timing_claims_none():
+    speed = make._performance(SIMULATION, result())
+    assert (speed.fmax, speed.power, speed.link_fps) == (None, None, None)
+    assert (speed.clock.kind, speed.clock.source) == ("estimated", "asked for, not timed")
+    assert speed.fps.source.startswith("clock asked for")
+
+
+def test_figures_name_the_tool_they_are_from():
+    tools = {"post-synthesis": "yosys", "post-route": "nextpnr-xilinx"}
+    done = result(
+        fmax_mhz=130.0,
+        tools=tools,
+        power_w=1.5,
+        post_synthesis={"LUT": 5000, "CARRY4": 7},
+        core={"LUT": 4000},
+        resources={"SLICE_LUTX": 6000},
+        available={"SLICE_LUTX": 106_400},
+    )
+    speed = make._performance(SIMULATION, done)
+    assert (speed.fmax.value, speed.fmax.kind, speed.fmax.source) == (130.0, "post-route", "nextpnr-xilinx")
+    assert (speed.power.value, speed.power.kind) == (1.5, "estimated")
+    rows = {row.name: row for row in make._resources(load_board("pynq-z2"), done, {})}
+    found = {
+        name: (row.used.value, row.used.kind, row.used.source, row.available) for name, row in rows.items()
+    }
+    assert found == {
+        "LUT": (5000, "post-synthesis", "yosys", 53_200),
+        "CARRY4": (7, "post-synthesis", "yosys", None),
+        "SLICE_LUTX": (6000, "post-route", "nextpnr-xilinx", 106_400),
+        "LUT, core alone": (4000, "post-synthesis", "yosys, core alone", 53_200),
+    }
+
+
+def test_a_result_loads_back_equal_and_misses_its_files(tmp_path):
+    (tmp_path / "a.bit").write_bytes(b"bits")
+    (tmp_path / "a.hwh").write_text("<x/>")
+    done = result(bitstream=tmp_path / "a.bit", hwh=tmp_path / "a.hwh", notes=("one", "two"))
+    done.save(tmp_path)
+    assert BitstreamResult.load(tmp_path) == done
+    (tmp_path / "a.hwh").unlink()
+    with pytest.raises(PackageError, match=r"no a\.hwh"):
+        BitstreamResult.load(tmp_path)
