@@ -15,9 +15,9 @@
 //   8 statistics                                                        8 u64: see `statistics`
 //   9 reset (power-up)
 //
-// Plus-arguments: +seed=<n>, and the timing of memory: +read_latency=, +write_latency=, +jitter=, +outstanding= (clocks,
-// bursts), +stall_address=, +stall_data= (probability of 256). Exit 0: stdin ended. 2: a
-// broken request. 3: a register access was not answered. 4: the design broke the protocol; stderr says how.
+// Plus-arguments: +seed=<n>, and the timing of memory: +read_latency= +write_latency= +jitter= (clocks),
+// +outstanding= (bursts), +stall_address= +stall_data= (probability of 256). Exit 0: stdin ended. 2: a broken
+// request. 3: a register access was not answered. 4: the design broke the protocol; stderr says how.
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -52,7 +52,9 @@ uint64_t argument(VerilatedContext& context, const char* name, uint64_t fallback
 
 Timing timing_of(VerilatedContext& context) {
     Timing t;
-    const auto set = [&](const char* name, unsigned& value) { value = static_cast<unsigned>(argument(context, name, value)); };
+    const auto set = [&](const char* name, unsigned& value) {
+        value = static_cast<unsigned>(argument(context, name, value));
+    };
     set("read_latency", t.read_latency);
     set("write_latency", t.write_latency);
     set("jitter", t.jitter);

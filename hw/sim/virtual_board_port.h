@@ -12,7 +12,8 @@
 // HP0: memory answers the design's master port.
 class MemoryPort {
   public:
-    MemoryPort(Memory& memory, const Timing& timing, uint64_t seed) : memory_(memory), timing_(timing), random_(seed) {}
+    MemoryPort(Memory& memory, const Timing& timing, uint64_t seed)
+        : memory_(memory), timing_(timing), random_(seed) {}
 
     MemoryCounts counts;
 

@@ -14,6 +14,7 @@ from finnspect.emit import emit_accelerator
 from finnspect.folding import choose_folding
 from finnspect.frontend import compile_package
 from finnspect.package import ModelPackage
+from finnspect.paths import ROOT
 from finnspect.reference import logits as reference_logits
 from finnspect.toolchains.simulated import build_nothing
 from finnspect.virtual_board import Timing
@@ -314,6 +315,9 @@ def test_the_serial_board_is_simulated_too(tmp_path):
 # -- the shipped model -----------------------------------------------------------------------------
 
 
+NEU = ROOT.parent / "shared" / "data" / "NEU-DET.tar.xz"
+
+
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory):
     """The shipped package, packed as a build with `--toolchain none` packs it."""
@@ -365,4 +369,22 @@ def test_the_shipped_model_is_exact_and_as_quick_as_its_core(shipped):
     bound = core.bound.cycles
     assert bound * len(images) <= counted.busy_cycles <= bound * (len(images) + 2)
     assert counted.starved_cycles < 0.001 * counted.busy_cycles
+    assert counted.stalled_cycles == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not NEU.exists(), reason="the NEU-DET archive is not beside the checkout")
+def test_the_whole_test_split_of_neu_det(shipped, tmp_path):
+    from quant_models.datasets import load_dataset, split_dataset
+
+    path, package, graph, core = shipped
+    dataset = load_dataset("neu-det", NEU, package.info.preprocessing, None)
+    images = dataset.images[split_dataset(dataset, seed=0).test]
+    assert len(images) == 360
+    with DefectClassifier(path, device="virtual", batch=len(images)) as classifier:
+        np.testing.assert_array_equal(classifier.logits(images), reference_logits(graph, images))
+        counted = classifier.counters()
+    bound = core.bound.cycles
+    assert counted.frames == 360
+    assert bound * 360 <= counted.busy_cycles <= bound * 362
     assert counted.stalled_cycles == 0

@@ -46,9 +46,17 @@ class UartModel:
     settings: ShellSettings
 
 
-def simulation_settings(accelerator: Accelerator, board: Board, build_id: str) -> ShellSettings:
-    """Return the board's settings with a serial line as fast as the simulation can take."""
-    settings = shell_settings(accelerator, board, None, build_id)
+def simulation_settings(
+    accelerator: Accelerator, board: Board, build_id: str, clock_mhz: float | None = None
+) -> ShellSettings:
+    """Return the board's settings with a serial line as fast as the simulation can take.
+
+    Parameters
+    ----------
+    clock_mhz
+        Core clock; the board's default if None.
+    """
+    settings = shell_settings(accelerator, board, clock_mhz, build_id)
     clock_hz = settings.clock_hz
     return replace(
         settings,

@@ -208,7 +208,7 @@ def open_uart_model(
     with _unpacked(path) as (info, accelerator):
         _check_shell(path, info, "uart")
         board = load_board(info.board)
-        settings = simulation_settings(accelerator, board, info.build_id)
+        settings = simulation_settings(accelerator, board, info.build_id, info.clock_mhz)
 
         def make(folder: Path) -> None:
             build_uart_model(
