@@ -60,6 +60,8 @@ def make_report(package: ModelPackage, board: Board, toolchain: str, stages: Seq
             toolchain=toolchain,
             shell=board.shell,
             clock_mhz=bits.clock_mhz,
+            seed=bits.seed,
+            build_id=bits.build_id,
         ),
         exactness=Exactness(
             mismatches=0,
@@ -156,6 +158,7 @@ def _performance(simulation: Mapping[str, Any], bits: BitstreamResult) -> Perfor
             value=bound / cycles, unit="ratio", kind="simulated", source="folding bound / cycles a frame"
         ),
         fmax=Figure(value=bits.fmax_mhz, unit="MHz", kind="post-route", source="nextpnr"),
+        critical_path=bits.critical_path,
         clock=Figure(value=bits.clock_mhz, unit="MHz", kind="post-route", source="met by the bitstream"),
         fps=Figure(
             value=bits.clock_mhz * 1e6 / cycles,
