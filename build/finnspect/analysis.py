@@ -171,7 +171,7 @@ def multiplier_groups(layer: MatVec, a_bits: int, pe: int, simd: int) -> tuple[i
         return (n - 1) * (w_bits + a_bits + (n - 1).bit_length()) + max(w_bits, a_bits) + 1 <= 18
 
     def rows_fit(n: int) -> bool:
-        return (n - 1) * (w_bits + a_bits + (simd - 1).bit_length()) + w_bits + 1 <= 18
+        return (n - 1) * (w_bits + a_bits) + w_bits + 1 <= 18
 
     elements = max([1, *(n for n in range(2, 9) if n <= simd and elements_fit(n))])
     rows = max([1, *(n for n in range(2, 9) if n <= pe and rows_fit(n))])

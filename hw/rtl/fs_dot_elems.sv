@@ -6,9 +6,9 @@
 // K = W_BITS + A_BITS + ceil(log2(GROUP)). Weight s sits at w[s*W_BITS +: W_BITS]. Operand g of the packed
 // activations (fs_pack, elements in reverse order) sits at a[g*A_OP_BITS +: A_OP_BITS] and comes one cycle after w;
 // the last one holds what is left of SIMD, SIMD % GROUP elements, if GROUP does not divide it.
-// The tree's sum follows 2 + ceil(log2(ceil(SIMD/GROUP))) cycles after w; with the
-// sum that ends a vector, acc is the whole dot product, to be taken by a register behind, and clear is high (as it is
-// before the first vector). Where there is no beat, a is zero. One beat a cycle.
+// The tree's sum follows 2 + ceil(log2(ceil(SIMD/GROUP))) cycles after w; with the sum that ends a vector,
+// acc is the whole dot product, to be taken by a register behind, and clear is high (as it is before the first
+// vector). Where there is no beat, a is zero. One beat a cycle.
 // The operands have (GROUP-1)*K + 1 bits more than a weight or an activation; the caller lets them fit 18.
 `default_nettype none
 
@@ -31,8 +31,6 @@ module fs_dot_elems #(
 );
   wire [MULS*K-1:0] product;
   wire [MULS-1:0] borrowed;
-  wire [ACC_BITS-1:0] sum;
-  wire carry;
 
   for (genvar g = 0; g < MULS; g++) begin : g_mul
     localparam int unsigned N = (g + 1) * GROUP <= SIMD ? GROUP : SIMD - g * GROUP;
@@ -64,34 +62,19 @@ module fs_dot_elems #(
     end
   end
 
-  fs_adder_tree #(
+  fs_accumulate #(
       .N(MULS),
+      .SF(SF),
       .IN_BITS(K),
-      .OUT_BITS(ACC_BITS),
+      .ACC_BITS(ACC_BITS),
       .CARRY(1)
-  ) u_tree (
+  ) u_sum (
       .clk(clk),
       .x(product),
       .c(borrowed),
-      .sum(sum),
-      .carry(carry)
+      .clear(clear),
+      .acc(acc)
   );
-
-  wire [ACC_BITS-1:0] old;
-  wire [ACC_BITS:0] total = {sum, carry} + {old, 1'b1};  // the low bit makes the carry in
-  if (SF == 1) begin : g_no_old
-    assign old = '0;
-    wire unused_control = &{1'b0, clear};
-  end else begin : g_old
-    logic [ACC_BITS-1:0] acc_q;
-    always_ff @(posedge clk) begin
-      if (clear) acc_q <= '0;
-      else acc_q <= total[ACC_BITS:1];
-    end
-    assign old = acc_q;
-  end
-  assign acc = total[ACC_BITS:1];
-  wire unused = &{1'b0, total[0]};
 endmodule
 
 `default_nettype wire

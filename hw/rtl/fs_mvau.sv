@@ -59,7 +59,7 @@ module fs_mvau #(
   function automatic int unsigned lanes_fit();
     lanes_fit = 1;
     for (int unsigned n = 2; n <= 8; n++) begin
-      if (n <= PE && (n - 1) * (W_BITS + A_BITS + $clog2(SIMD)) + W_BITS + 1 <= 18) lanes_fit = n;
+      if (n <= PE && (n - 1) * (W_BITS + A_BITS) + W_BITS + 1 <= 18) lanes_fit = n;
     end
   endfunction
 
