@@ -60,8 +60,6 @@ class Build:
     ----------
     runner
         Holds the build's folder and lock.
-    out
-        Folder of all builds; holds the cache that they share.
     run
         Folder of the training run that the package comes from, where it is at hand.
     """
@@ -73,7 +71,6 @@ class Build:
         board: Board,
         toolchain: str,
         config: BuildConfig,
-        out: Path,
         run: Path | None = None,
     ) -> None:
         self.runner = runner
@@ -81,7 +78,6 @@ class Build:
         self.board = board
         self.toolchain = toolchain
         self.config = config
-        self.cache = out.absolute() / "cache" / "verilator"
         self.run = run
         self._done: dict[str, StageResult] = {}
 

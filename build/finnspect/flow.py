@@ -285,7 +285,6 @@ def build(request: BuildRequest, progress: Progress | None = None) -> BuildResul
             request.load_board(),
             request.load_toolchain(),
             config,
-            request.out,
             request.run,
         )
         reported = stages.report()
@@ -319,7 +318,7 @@ def simulate(
     found = read_images(images, package, count)
     root = build_folder(request.out, package, request.board)
     with StageRunner(root, progress) as runner:
-        stages = Build(runner, package, request.load_board(), request.load_toolchain(), config, request.out)
+        stages = Build(runner, package, request.load_board(), request.load_toolchain(), config)
         return stages.simulate(found)
 
 
