@@ -4,10 +4,11 @@
 // every row's product in K bits of its own. A field borrows one where those below it are negative; each row's adder
 // tree gives it back through its carry inputs.
 // Lane p's weight s sits at w[(p*SIMD + s)*W_BITS +: W_BITS], its accumulator at acc[p*ACC_BITS +: ACC_BITS];
-// a is signed, element s at a[s*AX_BITS +: AX_BITS], and comes one cycle after w (it passes an operand register
-// like the packed weights). The tree's sum follows 2 + ceil(log2(SIMD)) cycles after w; with the sum that ends a
-// vector, acc is the whole dot product, to be taken by a register behind, and clear is high (as it is before the
-// first vector). Where there is no beat, a is zero. One beat a cycle.
+// a is signed, element s at a[s*AX_BITS +: AX_BITS], in step with w.
+// Each multiplier has operand registers of its own and two registers behind it, see fs_dot_elems.
+// The tree's sum follows 3 + ceil(log2(SIMD)) cycles after w and a; with the sum that ends a
+// vector, acc is the whole dot product, to be taken by a register behind, and clear is high (as it is before the first
+// vector). Where there is no beat, a is zero. One beat a cycle.
 // The packed operand has (LANES-1)*K + W_BITS + 1 bits; the caller chooses LANES to fit 18.
 `default_nettype none
 
@@ -37,7 +38,9 @@ module fs_dot_lanes #(
     wire [LANES*W_BITS-1:0] column;
     wire [OP_BITS-1:0] op;
     logic signed [OP_BITS-1:0] op_q;
+    logic signed [AX_BITS-1:0] a_q;
     (* use_dsp = "yes" *)
+    logic signed [P_BITS-1:0] mul_q;
     logic signed [P_BITS-1:0] p_q;
 
     for (genvar p = 0; p < LANES; p++) begin : g_lane
@@ -58,9 +61,13 @@ module fs_dot_lanes #(
         .x(column),
         .y(op)
     );
+    // not to be merged with the copies of other rows, which may stand far away
+    (* keep *)
+    always_ff @(posedge clk) a_q <= a[s*AX_BITS+:AX_BITS];
     always_ff @(posedge clk) begin
       op_q <= op;
-      p_q  <= P_BITS'(op_q) * P_BITS'(signed'(a[s*AX_BITS+:AX_BITS]));
+      mul_q <= P_BITS'(op_q) * P_BITS'(a_q);
+      p_q <= mul_q;
     end
   end
 
