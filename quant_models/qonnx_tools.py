@@ -68,8 +68,27 @@ def with_batch(model: ModelWrapper, size: int) -> ModelWrapper:
     return model.transform(ChangeBatchSize(size), make_deepcopy=True).transform(InferShapes())
 
 
-def execute(model: ModelWrapper, images: np.ndarray, batch_size: int = 64) -> tuple[np.ndarray, np.ndarray]:
-    """Execute a QONNX graph and return its logits, real and integer.
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What executing a graph gave.
+
+    Parameters
+    ----------
+    logits
+        float32, shape (N, classes).
+    integers
+        int64, shape (N, classes): accumulators of the last layer.
+    scale
+        Real logit of accumulator 1.
+    """
+
+    logits: np.ndarray
+    integers: np.ndarray
+    scale: float
+
+
+def execute(model: ModelWrapper, images: np.ndarray, batch_size: int = 64) -> Execution:
+    """Execute a QONNX graph with QONNX's own executor.
 
     Parameters
     ----------
@@ -79,11 +98,6 @@ def execute(model: ModelWrapper, images: np.ndarray, batch_size: int = 64) -> tu
         uint8, shape (N, H, W, C).
     batch_size
         Images executed at once.
-
-    Returns
-    -------
-    tuple of numpy.ndarray
-        float32 logits, shape (N, classes), and the int64 accumulators of the last layer, same shape.
 
     Raises
     ------
@@ -105,8 +119,9 @@ def execute(model: ModelWrapper, images: np.ndarray, batch_size: int = 64) -> tu
         context = execute_onnx(sized, feed, return_full_exec_context=True)
         real = context[sized.graph.output[0].name]
         logits.append(real.astype(np.float32))
-        integers.append(_head_integers(sized, context, real))
-    return np.concatenate(logits), np.concatenate(integers)
+        accumulators, scale = _head_integers(sized, context, real)
+        integers.append(accumulators)
+    return Execution(np.concatenate(logits), np.concatenate(integers), scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +132,10 @@ class _Grid:
     scale: float
 
 
-def _head_integers(model: ModelWrapper, context: dict[str, np.ndarray], logits: np.ndarray) -> np.ndarray:
-    """Return the accumulators of the last layer from the tensors that the execution gave."""
+def _head_integers(
+    model: ModelWrapper, context: dict[str, np.ndarray], logits: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Return the last layer's accumulators, from the tensors that the execution gave, and their scale."""
     head = model.find_producer(model.graph.output[0].name)
     if head is None or head.op_type not in ("Gemm", "MatMul") or len(head.input) != 2:
         found = head.op_type if head is not None else "nothing"
@@ -131,7 +148,8 @@ def _head_integers(model: ModelWrapper, context: dict[str, np.ndarray], logits: 
     matrix = weights.codes.T if _attribute(head, "transB") else weights.codes
     integers = inputs.codes @ matrix
     # The executed float logits must round to the integers they stand for.
-    rounded = np.rint(logits.astype(np.float64) / (inputs.scale * weights.scale)).astype(np.int64)
+    scale = inputs.scale * weights.scale
+    rounded = np.rint(logits.astype(np.float64) / scale).astype(np.int64)
     if not np.array_equal(rounded, integers):
         image, index = np.argwhere(rounded != integers)[0]
         raise PackageError(
@@ -139,7 +157,7 @@ def _head_integers(model: ModelWrapper, context: dict[str, np.ndarray], logits: 
             f"integer inputs and weights give {integers[image, index]}",
             "report this: the exported graph and its execution disagree",
         )
-    return integers
+    return integers, scale
 
 
 def _attribute(node: NodeProto, name: str) -> int:

@@ -1,8 +1,8 @@
 """Training: float warm-up, then quantization-aware fine-tuning that follows the float twin.
 
-The best epoch of either phase has the smallest loss on the validation part; the test part is used
-once, at the end, for the figures in ``metrics.json``. A run is repeatable: the same configuration and
-images give the same checkpoint on the same machine with the same number of threads.
+Of the last quarter of either phase the epoch with the smallest loss on the validation part is kept;
+the test part is used once, at the end, for the figures in ``metrics.json``. A run is repeatable: the
+same configuration and images give the same checkpoint on the same machine with as many threads.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def _metrics(config: TrainConfig, data: TrainingData, trained: Trained, seconds:
     twin = measure(trained.twin, trained.float_phase)
     model = measure(trained.model, trained.quant_phase)
     return {
-        "kind": "measured in torch; accuracies are shares of 1, the best epoch has the smallest loss on val",
+        "kind": "measured in torch; accuracies are shares of 1, the epoch kept has the smallest loss on val",
         "model": config.model,
         "dataset": config.dataset,
         "seed": config.seed,

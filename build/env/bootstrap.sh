@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Make a Python environment with every pinned package and finnspect itself (editable).
 # Usage: bootstrap.sh VENV_DIR. Safe to interrupt and to run twice at a time: one waits for the other,
-# and the stamp that says "finished" is written last. pip's output goes to VENV_DIR.log.
+# and the stamp that says "finished" is written last. pip's output goes to VENV_DIR/bootstrap.log.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 venv=${1:?usage: bootstrap.sh VENV_DIR}
 python=${PYTHON:-python3}
 stamp=$venv/.finnspect-bootstrapped
-log=$venv.log
+log=$venv/bootstrap.log
 apt="apt-get install python3-venv g++ make perl"
 
 fail() {
@@ -27,8 +27,8 @@ found=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     "name one, as in: make PYTHON=/usr/bin/python3.11"
 "$python" -c 'import ensurepip, venv' 2>/dev/null || fail "$python has no venv module" "$apt"
 
-mkdir -p "$(dirname "$venv")"
-exec 9>"$venv.lock"
+mkdir -p "$venv"
+exec 9>"$venv/.bootstrap-lock"
 if ! flock --nonblock 9; then
     say "another make is preparing $venv; waiting for it"
     flock 9

@@ -144,13 +144,25 @@ BLOCK_MIN_DEPTH = 32
 BLOCK_MIN_BITS = 512
 #: A row of PE whose thresholds are at least this many words keeps them in block RAM.
 BLOCK_MIN_THRESHOLDS = 256
-#: Hard multipliers that :func:`multiplier_styles` may hand out; ECP5-85 has 156, xc7z020 has 220.
-DSP_BUDGET = 128
+#: Hard multipliers that :func:`multiplier_styles` may hand out. ECP5-85 has 156, but far apart, and the open
+#: tools use no register inside: many cost more in clock and in time to place than LUTs do.
+DSP_BUDGET = 16
 
 
 def memory_style(depth: int, width: int) -> str:
     """Return ``"block"`` or ``"distributed"`` for a memory of ``depth`` words of ``width`` bits."""
     return "block" if depth > BLOCK_MIN_DEPTH and depth * width >= BLOCK_MIN_BITS else "distributed"
+
+
+def weight_bank(depth: int, width: int, tech: Technology = ECP5) -> int:
+    """Return ``WEIGHT_BANK`` of an MVAU: words a bank where one block RAM is not deep enough, else 0.
+
+    The shape of block RAM that needs the fewest; the deeper one where two need as many.
+    """
+    if memory_style(depth, width) != "block":
+        return 0
+    _, deepest = min((ceil(depth / d) * ceil(width / w), -d) for d, w in tech.block_shapes)
+    return -deepest if depth > -deepest else 0
 
 
 def threshold_style(layer: MatVec, pe: int) -> str:
@@ -171,7 +183,7 @@ def multiplier_groups(layer: MatVec, a_bits: int, pe: int, simd: int) -> tuple[i
         return (n - 1) * (w_bits + a_bits + (n - 1).bit_length()) + max(w_bits, a_bits) + 1 <= 18
 
     def rows_fit(n: int) -> bool:
-        return (n - 1) * (w_bits + a_bits + (simd - 1).bit_length()) + w_bits + 1 <= 18
+        return (n - 1) * (w_bits + a_bits) + w_bits + 1 <= 18
 
     elements = max([1, *(n for n in range(2, 9) if n <= simd and elements_fit(n))])
     rows = max([1, *(n for n in range(2, 9) if n <= pe and rows_fit(n))])
@@ -268,6 +280,9 @@ def _(layer: MatVec, graph, folding, tech=ECP5, styles=None) -> Resources:
     # Control; a row's accumulator, comparator and result.
     total = Resources(lut=60 + pe * (2 * layer.acc_dtype.bits + 12), ff=60 + 60 * pe)
     total += _rom(nf * sf, weight_bits, memory_style(nf * sf, weight_bits), tech)
+    if bank := weight_bank(nf * sf, weight_bits, tech):
+        banks = ceil(nf * sf / bank)
+        total += Resources(lut=(banks - 1) * weight_bits, ff=banks * weight_bits)
     total += Resources(ff=3 * pe * simd * (a_bits + w_bits))
     if (styles or {}).get(layer.name, "lut") == "dsp":
         count, terms = multiplier_groups(layer, a_bits, pe, simd)

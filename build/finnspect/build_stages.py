@@ -20,31 +20,13 @@ from finnspect.config import DEFAULT_TARGET_CYCLES, BuildConfig
 from finnspect.doctor import available_cores, distribution_version
 from finnspect.ir import DataflowGraph
 from finnspect.package import ModelPackage
-from finnspect.stages import StageResult, StageRunner, digest_of, hash_path, source_hash
+from finnspect.sources import source_hash
+from finnspect.stages import StageResult, StageRunner, digest_of, hash_path
 
 if TYPE_CHECKING:
     from finnspect.images import Images
     from finnspect.sim.core import SimResult
 
-_MODEL_SOURCES = (
-    "build/finnspect/ir.py",
-    "build/finnspect/package.py",
-    "build/finnspect/kernels.py",
-    "build/finnspect/reference.py",
-)
-_FRONTEND_SOURCES = (*_MODEL_SOURCES, "build/finnspect/frontend")
-_FOLDING_SOURCES = ("build/finnspect/ir.py", "build/finnspect/analysis.py", "build/finnspect/folding.py")
-_RTL_SOURCES = (*_FOLDING_SOURCES, "build/finnspect/emit", "hw/rtl")
-_SIMULATION_SOURCES = (
-    *_MODEL_SOURCES,
-    "build/finnspect/sim",
-    "build/finnspect/verify.py",
-    "build/finnspect/results.py",
-    "hw/sim/core_main.cpp",
-)
-_BITSTREAM_SOURCES = ("build/finnspect/toolchains", "build/finnspect/shell.py", "hw/shell", "hw/rtl")
-_DEPLOY_SOURCES = ("build/finnspect/deploy.py", "build/finnspect/driver_wheel.py", "hw/driver")
-_REPORT_SOURCES = ("build/finnspect/report",)
 #: Frames of a golden simulation, and of one process where several share the images, at least.
 _MIN_FRAMES = 8
 
@@ -71,8 +53,6 @@ class Build:
     ----------
     runner
         Holds the build's folder and lock.
-    out
-        Folder of all builds; holds the cache that they share.
     run
         Folder of the training run that the package comes from, where it is at hand.
     """
@@ -84,7 +64,6 @@ class Build:
         board: Board,
         toolchain: str,
         config: BuildConfig,
-        out: Path,
         run: Path | None = None,
     ) -> None:
         self.runner = runner
@@ -92,7 +71,6 @@ class Build:
         self.board = board
         self.toolchain = toolchain
         self.config = config
-        self.cache = out.absolute() / "cache" / "verilator"
         self.run = run
         self._done: dict[str, StageResult] = {}
 
@@ -118,7 +96,7 @@ class Build:
             version=1,
             inputs={
                 "package": self.package.digest,
-                "sources": source_hash(*_FRONTEND_SOURCES),
+                "sources": source_hash("finnspect.frontend"),
                 "versions": _versions("numpy", "onnx", "qonnx", "finn-plus"),
             },
             body=body,
@@ -165,7 +143,7 @@ class Build:
                 "target_cycles": target,
                 "folding": self.config.folding,
                 "board": [self.board.name, self.board.part.family, resources],
-                "sources": source_hash(*_FOLDING_SOURCES),
+                "sources": source_hash("finnspect.folding"),
             },
             body=body,
             products=("folding.json",),
@@ -188,7 +166,7 @@ class Build:
             inputs={
                 "graph": model.digest,
                 "folding": folded.digest,
-                "sources": source_hash(*_RTL_SOURCES),
+                "sources": source_hash("finnspect.emit", "hw/rtl"),
                 "versions": _versions("jinja2"),
             },
             body=body,
@@ -220,7 +198,7 @@ class Build:
             inputs={
                 "graph": model.digest,
                 "run": hash_path(run),
-                "sources": source_hash(*_MODEL_SOURCES, "build/finnspect/results.py"),
+                "sources": source_hash("finnspect.results", "quant_models.evaluate"),
                 "versions": _versions("numpy", "torch", "brevitas"),
             },
             body=body,
@@ -254,7 +232,7 @@ class Build:
                 "graph": model.digest,
                 "core": core.digest,
                 "images": self.config.golden_images,
-                "sources": source_hash(*_SIMULATION_SOURCES),
+                "sources": source_hash("finnspect.verify", "finnspect.results", "hw/sim/core_main.cpp"),
                 "versions": _versions("numpy", "verilator"),
             },
             body=body,
@@ -307,7 +285,9 @@ class Build:
             "toolchain": self.toolchain,
             "clock_mhz": self.config.clock_mhz,
             "seed": self.config.seed,
-            "sources": source_hash(*_BITSTREAM_SOURCES),
+            "sources": source_hash(
+                "finnspect.toolchains.registry", "build/finnspect/toolchains", "hw/shell", "hw/rtl"
+            ),
             "versions": TOOLCHAINS[self.toolchain].versions(self.board),
         }
 
@@ -365,7 +345,7 @@ class Build:
                 "core": core.digest,
                 "simulation": simulated.digest,
                 "bitstream": bits.digest,
-                "sources": source_hash(*_DEPLOY_SOURCES),
+                "sources": source_hash("finnspect.deploy", "hw/driver"),
             },
             body=body,
             products=("*.zip",),
@@ -400,7 +380,7 @@ class Build:
                 "package": self.package.digest,
                 "stages": {stage.name: [stage.key, stage.digest, stage.seconds] for stage in stages},
                 "python": platform.python_version(),
-                "sources": source_hash(*_REPORT_SOURCES),
+                "sources": source_hash("finnspect.report.make", "finnspect.report.summary"),
             },
             body=body,
         )

@@ -15,24 +15,14 @@ from finnspect.doctor import distribution_version
 from finnspect.errors import ConfigError, DataError, PackageError
 from finnspect.package import ModelPackage
 from finnspect.progress import Progress
-from finnspect.stages import StageResult, StageRunner, source_hash
+from finnspect.sources import source_hash
+from finnspect.stages import StageResult, StageRunner
 
 if TYPE_CHECKING:
     from finnspect.board import Board
     from finnspect.report.model import Report
 
-_TRAIN_SOURCES = (
-    "quant_models/datasets",
-    "quant_models/models",
-    "quant_models/training",
-    "quant_models/train.py",
-    "quant_models/evaluate.py",
-    "quant_models/quantizers.py",
-    "quant_models/torch_compat.py",
-    "hw/driver/finnspect_driver/preprocess.py",
-)
 _TRAIN_PACKAGES = ("torch", "brevitas", "lightning", "numpy", "scipy", "pillow")
-_EXPORT_SOURCES = ("quant_models", "build/finnspect/package.py")
 _EXPORT_PACKAGES = ("torch", "brevitas", "numpy", "onnx", "qonnx")
 
 
@@ -119,7 +109,7 @@ def _train_stage(request: TrainRequest, runner: StageRunner, out: Path) -> Stage
         inputs={
             "configuration": request.fields(),
             "data": request.data_digest(),
-            "sources": source_hash(*_TRAIN_SOURCES),
+            "sources": source_hash("quant_models.train"),
             "versions": _versions(_TRAIN_PACKAGES),
         },
         body=body,
@@ -153,7 +143,7 @@ def train_and_export(request: TrainRequest, out: Path, progress: Progress | None
             version=1,
             inputs={
                 "run": trained.digest,
-                "sources": source_hash(*_EXPORT_SOURCES),
+                "sources": source_hash("quant_models.export"),
                 "versions": _versions(_EXPORT_PACKAGES),
             },
             body=body,
@@ -286,7 +276,6 @@ def build(request: BuildRequest, progress: Progress | None = None) -> BuildResul
             request.load_board(),
             request.load_toolchain(),
             config,
-            request.out,
             request.run,
         )
         reported = stages.report()
@@ -321,7 +310,7 @@ def simulate(
     found = read_images(images, package, count)
     root = build_folder(request.out, package, request.board)
     with StageRunner(root, progress) as runner:
-        stages = Build(runner, package, request.load_board(), request.load_toolchain(), config, request.out)
+        stages = Build(runner, package, request.load_board(), request.load_toolchain(), config)
         return stages.simulate(found)
 
 

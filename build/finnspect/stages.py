@@ -25,7 +25,6 @@ from filelock import FileLock, Timeout
 
 from finnspect.errors import FlowError
 from finnspect.package import sha256_file
-from finnspect.paths import ROOT
 from finnspect.progress import Progress, clock
 
 MARKER = "stage.json"
@@ -60,23 +59,6 @@ def hash_path(path: Path) -> str:
     if path.is_file():
         return sha256_file(path)
     return hash_files(path, (file for file in path.rglob("*") if file.is_file()))
-
-
-def source_hash(*sources: str) -> str:
-    """Return one SHA-256 over source files of the repository.
-
-    Parameters
-    ----------
-    sources
-        Files or folders relative to the root of the checkout; of a folder, every file in it counts
-        except byte code. A name that is not there counts as absent, and as changed once it appears.
-    """
-    files: set[Path] = set()
-    for source in sources:
-        path = ROOT / source
-        found = [path] if path.is_file() else path.rglob("*")
-        files.update(file for file in found if file.is_file() and "__pycache__" not in file.parts)
-    return hash_files(ROOT, files)
 
 
 # -- whole files --------------------------------------------------------------------------------

@@ -4,11 +4,13 @@
 // at bit (n-1)K: a multiplier adds its own products, and the adder tree has SIMD/GROUP operands only. The fields
 // below may be negative and then borrow one; the tree gives it back through its carry inputs.
 // K = W_BITS + A_BITS + ceil(log2(GROUP)). Weight s sits at w[s*W_BITS +: W_BITS]. Operand g of the packed
-// activations (fs_pack, elements in reverse order) sits at a[g*A_OP_BITS +: A_OP_BITS] and comes one cycle after w;
+// activations (fs_pack, elements in reverse order) sits at a[g*A_OP_BITS +: A_OP_BITS], in step with w;
 // the last one holds what is left of SIMD, SIMD % GROUP elements, if GROUP does not divide it.
-// The tree's sum follows 2 + ceil(log2(ceil(SIMD/GROUP))) cycles after w; with the
-// sum that ends a vector, acc is the whole dot product, to be taken by a register behind, and clear is high (as it is
-// before the first vector). Where there is no beat, a is zero. One beat a cycle.
+// Each multiplier has operand registers of its own and two registers behind it with nothing between: where multipliers
+// stand apart from the logic, the way there, the multiplier, and the way back have a cycle each.
+// The tree's sum follows 3 + ceil(log2(ceil(SIMD/GROUP))) cycles after w and a; with the sum that ends a vector,
+// acc is the whole dot product, to be taken by a register behind, and clear is high (as it is before the first
+// vector). Where there is no beat, a is zero. One beat a cycle.
 // The operands have (GROUP-1)*K + 1 bits more than a weight or an activation; the caller lets them fit 18.
 `default_nettype none
 
@@ -31,8 +33,6 @@ module fs_dot_elems #(
 );
   wire [MULS*K-1:0] product;
   wire [MULS-1:0] borrowed;
-  wire [ACC_BITS-1:0] sum;
-  wire carry;
 
   for (genvar g = 0; g < MULS; g++) begin : g_mul
     localparam int unsigned N = (g + 1) * GROUP <= SIMD ? GROUP : SIMD - g * GROUP;
@@ -40,7 +40,9 @@ module fs_dot_elems #(
     localparam int unsigned P_BITS = N * K;  // more is not needed above the middle field
     wire [OP_BITS-1:0] op;
     logic signed [OP_BITS-1:0] op_q;
+    logic signed [A_OP_BITS-1:0] a_q;
     (* use_dsp = "yes" *)
+    logic signed [P_BITS-1:0] mul_q;
     logic signed [P_BITS-1:0] p_q;
     fs_pack #(
         .N(N),
@@ -51,9 +53,13 @@ module fs_dot_elems #(
         .x(w[g*GROUP*W_BITS+:N*W_BITS]),
         .y(op)
     );
+    // not to be merged with the copies of other rows, which may stand far away
+    (* keep *)
+    always_ff @(posedge clk) a_q <= a[g*A_OP_BITS+:A_OP_BITS];
     always_ff @(posedge clk) begin
       op_q <= op;
-      p_q  <= P_BITS'(op_q) * P_BITS'(signed'(a[g*A_OP_BITS+:A_OP_BITS]));
+      mul_q <= P_BITS'(op_q) * P_BITS'(a_q);
+      p_q <= mul_q;
     end
     assign product[g*K+:K] = p_q[(N-1)*K+:K];
     if (N > 1) begin : g_borrow
@@ -64,34 +70,19 @@ module fs_dot_elems #(
     end
   end
 
-  fs_adder_tree #(
+  fs_accumulate #(
       .N(MULS),
+      .SF(SF),
       .IN_BITS(K),
-      .OUT_BITS(ACC_BITS),
+      .ACC_BITS(ACC_BITS),
       .CARRY(1)
-  ) u_tree (
+  ) u_sum (
       .clk(clk),
       .x(product),
       .c(borrowed),
-      .sum(sum),
-      .carry(carry)
+      .clear(clear),
+      .acc(acc)
   );
-
-  wire [ACC_BITS-1:0] old;
-  wire [ACC_BITS:0] total = {sum, carry} + {old, 1'b1};  // the low bit makes the carry in
-  if (SF == 1) begin : g_no_old
-    assign old = '0;
-    wire unused_control = &{1'b0, clear};
-  end else begin : g_old
-    logic [ACC_BITS-1:0] acc_q;
-    always_ff @(posedge clk) begin
-      if (clear) acc_q <= '0;
-      else acc_q <= total[ACC_BITS:1];
-    end
-    assign old = acc_q;
-  end
-  assign acc = total[ACC_BITS:1];
-  wire unused = &{1'b0, total[0]};
 endmodule
 
 `default_nettype wire

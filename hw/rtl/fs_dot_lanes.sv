@@ -1,13 +1,14 @@
 // Dot products of LANES rows with the same SIMD activations a beat, on hard multipliers that rows share.
 //
-// One multiplier an element: (w[n-1] << (n-1)K) + ... + (w[1] << K) + w[0], times a, with
-// K = W_BITS + A_BITS + ceil(log2(SIMD)), so that the sum over all elements of a beat still keeps its lanes
-// apart; lanes are separated once, behind the adder tree, where each takes back the borrow of those below it.
+// One multiplier an element: (w[n-1] << (n-1)K) + ... + (w[1] << K) + w[0], times a, with K = W_BITS + A_BITS, holds
+// every row's product in K bits of its own. A field borrows one where those below it are negative; each row's adder
+// tree gives it back through its carry inputs.
 // Lane p's weight s sits at w[(p*SIMD + s)*W_BITS +: W_BITS], its accumulator at acc[p*ACC_BITS +: ACC_BITS];
-// a is signed, element s at a[s*AX_BITS +: AX_BITS], and comes one cycle after w (it passes an operand register
-// like the packed weights). The tree's sum follows 2 + ceil(log2(SIMD)) cycles after w; with the
-// sum that ends a vector, acc is the whole dot product, to be taken by a register behind, and clear is high (as it is
-// before the first vector). Where there is no beat, a is zero. One beat a cycle.
+// a is signed, element s at a[s*AX_BITS +: AX_BITS], in step with w.
+// Each multiplier has operand registers of its own and two registers behind it, see fs_dot_elems.
+// The tree's sum follows 3 + ceil(log2(SIMD)) cycles after w and a; with the sum that ends a
+// vector, acc is the whole dot product, to be taken by a register behind, and clear is high (as it is before the first
+// vector). Where there is no beat, a is zero. One beat a cycle.
 // The packed operand has (LANES-1)*K + W_BITS + 1 bits; the caller chooses LANES to fit 18.
 `default_nettype none
 
@@ -26,23 +27,30 @@ module fs_dot_lanes #(
     input wire clear,
     output wire [LANES*ACC_BITS-1:0] acc
 );
-  localparam int unsigned K = W_BITS + A_BITS + $clog2(SIMD);
+  localparam int unsigned K = W_BITS + A_BITS;
   localparam int unsigned OP_BITS = (LANES - 1) * K + W_BITS + 1;
-  localparam int unsigned P_BITS = (LANES - 1) * K + W_BITS + A_BITS;
-  localparam int unsigned SUM_BITS = LANES * K;
+  localparam int unsigned P_BITS = LANES * K;
 
-  wire [SIMD*P_BITS-1:0] product;
-  wire [SUM_BITS-1:0] sum;
+  wire [LANES*SIMD*K-1:0] product;
+  wire [LANES*SIMD-1:0] borrowed;
 
   for (genvar s = 0; s < SIMD; s++) begin : g_mul
     wire [LANES*W_BITS-1:0] column;
     wire [OP_BITS-1:0] op;
     logic signed [OP_BITS-1:0] op_q;
+    logic signed [AX_BITS-1:0] a_q;
     (* use_dsp = "yes" *)
+    logic signed [P_BITS-1:0] mul_q;
     logic signed [P_BITS-1:0] p_q;
 
     for (genvar p = 0; p < LANES; p++) begin : g_lane
       assign column[p*W_BITS+:W_BITS] = w[(p*SIMD+s)*W_BITS+:W_BITS];
+      assign product[(p*SIMD+s)*K+:K] = p_q[p*K+:K];
+      if (p == 0) begin : g_lowest
+        assign borrowed[s] = 1'b0;
+      end else begin : g_upper
+        assign borrowed[p*SIMD+s] = p_q[p*K-1];
+      end
     end
     fs_pack #(
         .N(LANES),
@@ -53,51 +61,30 @@ module fs_dot_lanes #(
         .x(column),
         .y(op)
     );
+    // not to be merged with the copies of other rows, which may stand far away
+    (* keep *)
+    always_ff @(posedge clk) a_q <= a[s*AX_BITS+:AX_BITS];
     always_ff @(posedge clk) begin
       op_q <= op;
-      p_q  <= P_BITS'(op_q) * P_BITS'(signed'(a[s*AX_BITS+:AX_BITS]));
+      mul_q <= P_BITS'(op_q) * P_BITS'(a_q);
+      p_q <= mul_q;
     end
-    assign product[s*P_BITS+:P_BITS] = p_q;
   end
 
-  wire no_carry;
-  fs_adder_tree #(
-      .N(SIMD),
-      .IN_BITS(P_BITS),
-      .OUT_BITS(SUM_BITS)
-  ) u_tree (
-      .clk(clk),
-      .x(product),
-      .c('0),
-      .sum(sum),
-      .carry(no_carry)
-  );
-  wire unused = &{1'b0, no_carry};
-
-  for (genvar p = 0; p < LANES; p++) begin : g_acc
-    wire [ACC_BITS-1:0] lane = ACC_BITS'(signed'(sum[p*K+:K]));
-    wire [ACC_BITS-1:0] old;
-    wire [ACC_BITS-1:0] total;
-    if (p == 0) begin : g_lowest
-      assign total = lane + old;
-    end else begin : g_upper
-      // sum[p*K-1]: the lanes below are negative. The low bit makes the carry in.
-      wire [ACC_BITS:0] doubled = {lane, sum[p*K-1]} + {old, 1'b1};
-      assign total = doubled[ACC_BITS:1];
-      wire unused_low = &{1'b0, doubled[0]};
-    end
-    if (SF == 1) begin : g_no_old
-      assign old = '0;
-      wire unused_control = &{1'b0, clear};
-    end else begin : g_old
-      logic [ACC_BITS-1:0] acc_q;
-      always_ff @(posedge clk) begin
-        if (clear) acc_q <= '0;
-        else acc_q <= total;
-      end
-      assign old = acc_q;
-    end
-    assign acc[p*ACC_BITS+:ACC_BITS] = total;
+  for (genvar p = 0; p < LANES; p++) begin : g_sum
+    fs_accumulate #(
+        .N(SIMD),
+        .SF(SF),
+        .IN_BITS(K),
+        .ACC_BITS(ACC_BITS),
+        .CARRY(p > 0 ? 1 : 0)
+    ) u_sum (
+        .clk(clk),
+        .x(product[p*SIMD*K+:SIMD*K]),
+        .c(borrowed[p*SIMD+:SIMD]),
+        .clear(clear),
+        .acc(acc[p*ACC_BITS+:ACC_BITS])
+    );
   end
 endmodule
 

@@ -24,8 +24,6 @@ module fs_dot_lut #(
 );
   localparam int unsigned P_BITS = W_BITS + A_BITS;
   wire [SIMD*P_BITS-1:0] product;
-  wire [ACC_BITS-1:0] sum;
-  wire no_carry;
 
   for (genvar s = 0; s < SIMD; s++) begin : g_mul
     fs_mul_lut #(
@@ -42,30 +40,18 @@ module fs_dot_lut #(
     );
   end
 
-  fs_adder_tree #(
+  fs_accumulate #(
       .N(SIMD),
+      .SF(SF),
       .IN_BITS(P_BITS),
-      .OUT_BITS(ACC_BITS)
-  ) u_tree (
+      .ACC_BITS(ACC_BITS)
+  ) u_sum (
       .clk(clk),
       .x(product),
       .c('0),
-      .sum(sum),
-      .carry(no_carry)
+      .clear(clear),
+      .acc(acc)
   );
-  wire unused_carry = &{1'b0, no_carry};
-
-  if (SF == 1) begin : g_no_acc
-    assign acc = sum;
-    wire unused = &{1'b0, clear};
-  end else begin : g_acc
-    logic [ACC_BITS-1:0] acc_q;
-    assign acc = sum + acc_q;
-    always_ff @(posedge clk) begin
-      if (clear) acc_q <= '0;
-      else acc_q <= acc;
-    end
-  end
 endmodule
 
 `default_nettype wire

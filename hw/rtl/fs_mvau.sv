@@ -14,6 +14,7 @@
 // Files, all $readmemh:
 //   WEIGHT_FILE   NF*SF words of PE*SIMD*W_BITS, address nf*SF + sf; row nf*PE + p, column sf*SIMD + s at bits
 //                 [(p*SIMD + s)*W_BITS +: W_BITS]. WEIGHT_STYLE "block", "distributed" or "auto"; read latency 2.
+//                 WEIGHT_BANK > 0: instead a prefix of one file a bank of so many words, see fs_rom_banks; latency 3.
 //   THRESH_FILE   a prefix (no suffix): row p of stage i reads <THRESH_FILE>_p<ppp>_s<i>.mem, see fs_threshold and
 //                 fs_threshold_stage; words of ACC_BITS, two's complement. LEVELS = ceil(log2(THRESHOLDS + 1)); unused
 //                 steps up to 2^LEVELS - 1 hold the accumulator type's maximum, which no accumulator takes.
@@ -36,6 +37,7 @@ module fs_mvau #(
     parameter WEIGHT_FILE = "weights.mem",
     parameter THRESH_FILE = "thresholds",
     parameter WEIGHT_STYLE = "auto",
+    parameter int unsigned WEIGHT_BANK = 0,  // words a bank, a power of two below NF*SF; 0: not divided
     parameter THRESH_STYLE = "distributed",
     parameter MUL_STYLE = "lut"
 ) (
@@ -59,7 +61,7 @@ module fs_mvau #(
   function automatic int unsigned lanes_fit();
     lanes_fit = 1;
     for (int unsigned n = 2; n <= 8; n++) begin
-      if (n <= PE && (n - 1) * (W_BITS + A_BITS + $clog2(SIMD)) + W_BITS + 1 <= 18) lanes_fit = n;
+      if (n <= PE && (n - 1) * (W_BITS + A_BITS) + W_BITS + 1 <= 18) lanes_fit = n;
     end
   endfunction
 
@@ -78,11 +80,12 @@ module fs_mvau #(
   localparam int unsigned ELEM_MULS = (SIMD + ELEMS - 1) / ELEMS;  // a row
   localparam bit BY_ELEMS = USE_DSP && ELEMS > 1 && PE * ELEM_MULS <= SIMD * ((PE + LANES - 1) / LANES);
   localparam int unsigned TREE_LATENCY = $clog2(BY_ELEMS ? ELEM_MULS : SIMD);
-  localparam int unsigned MUL_LATENCY = USE_DSP ? 2 : W_BITS <= 2 ? 0 : W_BITS <= 4 ? 1 : 2;
+  localparam int unsigned MUL_LATENCY = USE_DSP ? 3 : W_BITS <= 2 ? 0 : W_BITS <= 4 ? 1 : 2;
   localparam int unsigned DOT_LATENCY = MUL_LATENCY + TREE_LATENCY;  // to the sum
   localparam int unsigned READ_LATENCY = THRESH_TEXT == 96'("block") ? 2 : 1;
-  // from taking a beat to writing its result: input and memory, dot product, thresholds, result register
-  localparam int unsigned LATENCY = 2 + DOT_LATENCY + LEVELS * (READ_LATENCY + 1) + 1;
+  localparam int unsigned WEIGHT_LATENCY = WEIGHT_BANK > 0 ? 3 : 2;
+  // from taking a beat to writing its result: weights, dot product, thresholds, result register
+  localparam int unsigned LATENCY = WEIGHT_LATENCY + DOT_LATENCY + LEVELS * (READ_LATENCY + 1) + 1;
   // a place is free again 3 cycles after its result is written
   localparam int unsigned DEPTH = (LATENCY + 3 + SF - 1) / SF + 1;
   localparam int unsigned CREDIT_BITS = $clog2(DEPTH + 1);
@@ -144,20 +147,17 @@ module fs_mvau #(
   assign s_axis_tready = ready_q;
 
   // flags beside the data: bit i stands i + 1 cycles after the beat was taken
-  localparam int unsigned SUM_STAGE = 2 + DOT_LATENCY;  // cycles until the sum stands at the accumulator
-  logic valid_q;
+  localparam int unsigned SUM_STAGE = WEIGHT_LATENCY + DOT_LATENCY;  // cycles until the sum stands at the accumulator
   logic live_q;  // a beat was taken: no longer what the pipeline held before reset
   logic [SUM_STAGE-1:0] done_q;  // last beat of a vector
   logic [SUM_STAGE-1:0] clear_q;  // accumulators begin anew behind this
 
   always_ff @(posedge clk) begin
     if (!rst_n) begin
-      valid_q <= 1'b0;
       live_q  <= 1'b0;
       done_q  <= '0;
       clear_q <= '1;
     end else begin
-      valid_q <= take;
       live_q  <= live_q || take;
       done_q  <= (done_q << 1) | SUM_STAGE'(take && last_q);
       clear_q <= (clear_q << 1) | SUM_STAGE'(take ? last_q : !live_q);
@@ -166,27 +166,45 @@ module fs_mvau #(
 
   // -- operands: activations and their multiples, weights -------------------------------------
 
-  logic [SIMD*A_BITS-1:0] in_q;
-  logic [SIMD*A_BITS-1:0] a_q;  // zero where no beat was taken: the accumulator may always add
-  wire [PE*SIMD*W_BITS-1:0] weights;  // in step with a_q
+  logic [WEIGHT_LATENCY-2:0] valid_q;
+  logic [WEIGHT_LATENCY-2:0][SIMD*A_BITS-1:0] in_pipe_q;
+  wire valid = valid_q[WEIGHT_LATENCY-2];
+  wire [SIMD*A_BITS-1:0] in = in_pipe_q[WEIGHT_LATENCY-2];
+  wire [PE*SIMD*W_BITS-1:0] weights;  // one cycle behind
 
   always_ff @(posedge clk) begin
-    in_q <= s_axis_tdata;
-    if (!valid_q) a_q <= '0;
-    else a_q <= in_q;
+    valid_q[0]   <= rst_n && take;
+    in_pipe_q[0] <= s_axis_tdata;
+    for (int unsigned i = 1; i < WEIGHT_LATENCY - 1; i++) begin
+      valid_q[i]   <= rst_n && valid_q[i-1];
+      in_pipe_q[i] <= in_pipe_q[i-1];
+    end
   end
 
-  fs_rom #(
-      .WIDTH(PE * SIMD * W_BITS),
-      .DEPTH(WORDS),
-      .LATENCY(2),
-      .STYLE(WEIGHT_STYLE),
-      .FILE(WEIGHT_FILE)
-  ) u_weights (
-      .clk  (clk),
-      .addr (waddr_q),
-      .rdata(weights)
-  );
+  if (WEIGHT_BANK > 0) begin : g_banks
+    fs_rom_banks #(
+        .WIDTH(PE * SIMD * W_BITS),
+        .DEPTH(WORDS),
+        .BANK(WEIGHT_BANK),
+        .FILE(WEIGHT_FILE)
+    ) u_weights (
+        .clk  (clk),
+        .addr (waddr_q),
+        .rdata(weights)
+    );
+  end else begin : g_one_bank
+    fs_rom #(
+        .WIDTH(PE * SIMD * W_BITS),
+        .DEPTH(WORDS),
+        .LATENCY(2),
+        .STYLE(WEIGHT_STYLE),
+        .FILE(WEIGHT_FILE)
+    ) u_weights (
+        .clk  (clk),
+        .addr (waddr_q),
+        .rdata(weights)
+    );
+  end
 
   // -- dot products ----------------------------------------------------------------------------
 
@@ -201,7 +219,7 @@ module fs_mvau #(
       wire [N*A_BITS-1:0] reversed;
       wire [(N-1)*K+A_BITS:0] packed_op;
       for (genvar i = 0; i < N; i++) begin : g_reverse
-        assign reversed[i*A_BITS+:A_BITS] = a_q[(g*ELEMS+N-1-i)*A_BITS+:A_BITS];
+        assign reversed[i*A_BITS+:A_BITS] = in[(g*ELEMS+N-1-i)*A_BITS+:A_BITS];
       end
       fs_pack #(
           .N(N),
@@ -212,7 +230,10 @@ module fs_mvau #(
           .x(reversed),
           .y(packed_op)
       );
-      always_ff @(posedge clk) op_q[g*OP_BITS+:OP_BITS] <= OP_BITS'(signed'(packed_op));
+      always_ff @(posedge clk) begin
+        if (!valid) op_q[g*OP_BITS+:OP_BITS] <= '0;
+        else op_q[g*OP_BITS+:OP_BITS] <= OP_BITS'(signed'(packed_op));
+      end
     end
     for (genvar p = 0; p < PE; p++) begin : g_row
       fs_dot_elems #(
@@ -233,8 +254,11 @@ module fs_mvau #(
   end else if (USE_DSP) begin : g_lanes
     logic [SIMD*(A_BITS+1)-1:0] ax_q;
     for (genvar s = 0; s < SIMD; s++) begin : g_operand
-      wire [A_BITS-1:0] a = a_q[s*A_BITS+:A_BITS];
-      always_ff @(posedge clk) ax_q[s*(A_BITS+1)+:A_BITS+1] <= {(A_SIGNED != 0) & a[A_BITS-1], a};
+      wire [A_BITS-1:0] a = in[s*A_BITS+:A_BITS];
+      always_ff @(posedge clk) begin
+        if (!valid) ax_q[s*(A_BITS+1)+:A_BITS+1] <= '0;
+        else ax_q[s*(A_BITS+1)+:A_BITS+1] <= {(A_SIGNED != 0) & a[A_BITS-1], a};
+      end
     end
     for (genvar p = 0; p < PE; p += LANES) begin : g_group
       localparam int unsigned ROWS = p + LANES <= PE ? LANES : PE - p;
@@ -254,10 +278,11 @@ module fs_mvau #(
       );
     end
   end else begin : g_lut
+    logic [SIMD*A_BITS-1:0] a_q;
     logic [SIMD*(A_BITS+2)-1:0] a3_q;
     logic [SIMD*(A_BITS+1)-1:0] an_q;
     for (genvar s = 0; s < SIMD; s++) begin : g_multiples
-      wire [A_BITS-1:0] a = in_q[s*A_BITS+:A_BITS];
+      wire [A_BITS-1:0] a = in[s*A_BITS+:A_BITS];
       wire [A_BITS+1:0] ax = {{2{(A_SIGNED != 0) & a[A_BITS-1]}}, a};
       wire [A_BITS:0] minus;  // -a without a carry chain: a bit turns where any lower one is set
       assign minus[0] = ax[0];
@@ -265,10 +290,12 @@ module fs_mvau #(
         assign minus[i] = ax[i] ^ (|ax[i-1:0]);
       end
       always_ff @(posedge clk) begin
-        if (!valid_q) begin
+        if (!valid) begin
+          a_q[s*A_BITS+:A_BITS] <= '0;
           a3_q[s*(A_BITS+2)+:A_BITS+2] <= '0;
           an_q[s*(A_BITS+1)+:A_BITS+1] <= '0;
         end else begin
+          a_q[s*A_BITS+:A_BITS] <= a;
           a3_q[s*(A_BITS+2)+:A_BITS+2] <= ax + {ax[A_BITS:0], 1'b0};
           an_q[s*(A_BITS+1)+:A_BITS+1] <= minus;
         end

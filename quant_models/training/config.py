@@ -65,8 +65,6 @@ class TrainConfig(BaseModel):
         Share of the loss that follows the float twin, and how soft its answers are made.
     ema_decay
         Decay, a step, of the averaged weights that are validated and kept.
-    accelerator
-        ``cpu`` is repeatable to the bit; ``auto`` uses what lightning finds.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -91,7 +89,6 @@ class TrainConfig(BaseModel):
     temperature: float = Field(2.0, gt=0)
     ema_decay: float = Field(0.98, ge=0, lt=1)
     augment: AugmentConfig = AugmentConfig()
-    accelerator: Literal["cpu", "auto"] = "cpu"
 
     def epochs(self, phase: Literal["float", "quant"], images: int) -> int:
         """Return the number of epochs of a phase that trains on ``images`` images."""

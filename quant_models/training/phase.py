@@ -24,6 +24,9 @@ from quant_models.training.config import TrainConfig
 
 #: Fraction of all steps during which the learning rate rises.
 _WARM_UP = 0.05
+#: Last share of a phase's epochs that its result is chosen from: the learning rate has fallen by then, so
+#: the weights have settled, and a lucky epoch on a small validation part cannot win early on.
+_SETTLED = 0.25
 #: Training images that batch-norm statistics are measured on before each validation.
 _STATISTICS_IMAGES = 512
 
@@ -162,11 +165,6 @@ class _Phase(lightning.LightningModule):
         self.train_loss, self.val_loss = torchmetrics.MeanMetric(), torchmetrics.MeanMetric()
         self._teacher = (teacher,)  # a tuple hides it: it is neither trained nor saved
 
-    def on_fit_start(self) -> None:
-        for teacher in self._teacher:
-            if teacher is not None:
-                teacher.to(self.device)
-
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _index: int) -> torch.Tensor:
         codes, labels = batch
         codes = self.augment(codes)
@@ -189,7 +187,7 @@ class _Phase(lightning.LightningModule):
 
     def on_validation_start(self) -> None:
         self.averaged.swap(self.net)
-        measure_statistics(self.net, self.sample.to(self.device), self.config.batch_size)
+        measure_statistics(self.net, self.sample, self.config.batch_size)
 
     def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor], _index: int) -> None:
         codes, labels = batch
@@ -223,7 +221,7 @@ class _Phase(lightning.LightningModule):
 
 
 class _Record(lightning.Callback):
-    """Keeps the history and the averaged weights of the epoch with the smallest validation loss."""
+    """Keeps the history and, of the settled epochs, the averaged weights that validate best."""
 
     def __init__(self, epochs: int, progress: Callable[[str], None]) -> None:
         self.history: list[EpochResult] = []
@@ -249,12 +247,13 @@ class _Record(lightning.Callback):
         )
         self.history.append(result)
         # Not the accuracy: on a few hundred images it is soon 100 % by luck, the loss goes on telling.
-        if self.best is None or result.val_loss < self.best.val_loss:
+        settled = result.epoch > self._epochs * (1 - _SETTLED)
+        if settled and (self.best is None or result.val_loss < self.best.val_loss):
             self.best, self.state = result, phase.averaged.state()
         self._progress(
             f"{phase.name} epoch {result.epoch}/{self._epochs}: loss {result.train_loss:.3f}, "
-            f"validation loss {result.val_loss:.3f} "
-            f"(best {self.best.val_loss:.3f}), accuracy {100 * result.val_accuracy:.2f} %, "
+            f"validation loss {result.val_loss:.3f}, "
+            f"accuracy {100 * result.val_accuracy:.2f} %, "
             f"{result.seconds:.1f} s"
         )
 
@@ -304,7 +303,7 @@ def run_phase(
     with _quiet_lightning():
         trainer = lightning.Trainer(
             max_epochs=epochs,
-            accelerator=config.accelerator,
+            accelerator="cpu",  # repeatable to the bit, and what the pinned torch has
             devices=1,
             logger=False,
             enable_checkpointing=False,
@@ -320,7 +319,7 @@ def run_phase(
             _fit(trainer, phase, _Batches(train, config.batch_size, seed), _Batches(val, 256))
         finally:
             torch.use_deterministic_algorithms(deterministic)
-    net.cpu().load_state_dict({k: v.cpu() for k, v in record.state.items()})
+    net.load_state_dict(record.state)
     assert record.best is not None
     return PhaseResult(record.history, record.best)
 

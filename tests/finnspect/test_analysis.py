@@ -13,6 +13,7 @@ from finnspect.analysis import (
     layer_resources,
     memory_style,
     multiplier_styles,
+    weight_bank,
 )
 from finnspect.errors import ResourceError
 from finnspect.folding import Folding, choose_folding
@@ -126,3 +127,23 @@ def test_fit_says_how_much_is_missing(graph):
     assert "estimated" in text
     largest = max(graph_resources(graph, folding).items(), key=lambda item: item[1].lut)[0]
     assert repr(largest) in text
+
+
+@pytest.mark.parametrize(
+    ("depth", "width", "bank"),
+    [
+        (16, 64, 0),  # in LUTs
+        (1024, 18, 0),
+        (1792, 4, 0),  # one block of 4,096 x 4
+        (16384, 1, 0),
+        (288, 256, 0),
+        (4608, 32, 512),  # 9 x 1 blocks; 5 x 2 of 1,024 x 18
+        (1152, 128, 512),  # 3 x 4 blocks
+        (36864, 1, 16384),
+    ],
+)
+def test_deep_weights_are_in_banks(depth, width, bank):
+    assert weight_bank(depth, width) == bank
+    if bank:
+        blocks = {-(-depth // bank) * -(-width // w) for d, w in ECP5.block_shapes if d == bank}
+        assert blocks == {ECP5.blocks(depth, width)}

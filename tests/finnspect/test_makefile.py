@@ -122,7 +122,7 @@ def test_a_failing_step_shows_the_end_of_its_output_and_leaves_no_stamp(tmp_path
         'case "$2" in *version_info*) echo 3.11;; *ensurepip*) ;; *) echo "no space left" >&2; exit 1;; esac',
     )
     done = _bootstrap(tmp_path, ["g++", "make", "perl"], python)
-    _said(done, "no space left", "venv.log", "remedy:")
+    _said(done, "no space left", "venv/bootstrap.log", "remedy:")
     assert not list(tmp_path.rglob(".finnspect-bootstrapped"))
 
 

@@ -118,6 +118,15 @@ def test_images_are_named_after_their_stem():
     assert set(files) == {weights, f"{prefix}_p000_s0.mem", f"{prefix}_p001_s0.mem"}
 
 
+def test_banks_hold_the_words_in_order():
+    layer = matvec(np.random.default_rng(1).integers(-8, 8, (4, 6)))
+    name, _, whole = memory.mvau_images(layer, "fc", 1, 1)
+    prefix, _, banks = memory.mvau_images(layer, "fc", 1, 1, bank=16)
+    assert (name, prefix) == ("fc_weights.mem", "fc_weights")
+    assert list(banks) == ["fc_weights_b00.mem", "fc_weights_b01.mem"]
+    assert "".join(banks.values()) == whole[name] + 8 * "0\n"
+
+
 def test_no_activation_has_no_threshold_images():
     assert memory.threshold_images(matvec(np.ones((2, 4))), 1, 1) == {}
 

@@ -40,6 +40,8 @@ def _document():
             "toolchain": "ecp5",
             "shell": "uart",
             "clock_mhz": 50.0,
+            "seed": 1,
+            "build_id": "0" * 32,
         },
         "exactness": {
             "images": 8,

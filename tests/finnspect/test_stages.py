@@ -264,18 +264,5 @@ def test_write_whole_keeps_the_old_file_when_writing_fails(tmp_path, monkeypatch
     assert [p.name for p in path.parent.iterdir()] == ["a.json"] and path.read_text() == "old"
 
 
-def test_source_hash_sees_contents_names_and_not_byte_code(tmp_path, monkeypatch):
-    monkeypatch.setattr(stages, "ROOT", tmp_path)
-    (tmp_path / "pkg" / "__pycache__").mkdir(parents=True)
-    (tmp_path / "pkg" / "a.py").write_text("1")
-    before = stages.source_hash("pkg", "absent.py")
-    (tmp_path / "pkg" / "__pycache__" / "a.pyc").write_text("x")
-    assert stages.source_hash("pkg", "absent.py") == before
-    (tmp_path / "absent.py").write_text("")
-    appeared = stages.source_hash("pkg", "absent.py")
-    (tmp_path / "pkg" / "a.py").write_text("2")
-    assert len({before, appeared, stages.source_hash("pkg", "absent.py")}) == 3
-
-
 def test_hash_of_a_value_does_not_depend_on_order():
     assert stages.digest_of({"a": 1, "b": [2]}) == stages.digest_of(json.loads('{"b": [2], "a": 1}'))

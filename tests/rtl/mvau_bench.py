@@ -25,6 +25,7 @@ class Case:
     o_bits: int = 0  # 0: as many as the steps need
     base: int = 0
     weight_style: str = "auto"
+    bank: int = 0
     thresh_style: str = "distributed"
     mul: str = "lut"
     vectors: int = 6
@@ -45,7 +46,7 @@ class Case:
         return (
             f"m{self.MW}x{self.MH}_f{self.SIMD}x{self.PE}_w{self.w_bits}a{self.a_bits}{sign}_t{self.steps}"
             f"o{self.o_bits}_{'m' if self.base < 0 else 'p'}{abs(self.base)}_{self.weight_style[0]}"
-            f"{self.thresh_style[0]}_{self.mul}_{self.values[0]}{self.tag}"
+            f"{self.bank or ''}{self.thresh_style[0]}_{self.mul}_{self.values[0]}{self.tag}"
         )
 
 
@@ -98,7 +99,7 @@ def bench_of(case: Case, seed: int) -> tuple[Bench, dict[str, str]]:
     """Return the bench of ``case`` and its memory images."""
     layer, inputs, expected = layer_of(case, seed)
     weight_file, thresh_file, files = memory.mvau_images(
-        layer, case.name, case.PE, case.SIMD, case.thresh_style
+        layer, case.name, case.PE, case.SIMD, case.thresh_style, case.bank
     )
     o_bits = case.o_bits or (case.steps.bit_length() if case.steps else layer.acc_dtype.bits)
     params = {
@@ -116,6 +117,7 @@ def bench_of(case: Case, seed: int) -> tuple[Bench, dict[str, str]]:
         "WEIGHT_FILE": weight_file,
         "THRESH_FILE": thresh_file,
         "WEIGHT_STYLE": case.weight_style,
+        "WEIGHT_BANK": case.bank,
         "THRESH_STYLE": case.thresh_style,
         "MUL_STYLE": case.mul,
     }

@@ -44,6 +44,7 @@ VARIANTS: list[tuple[str, Mapping[str, int | str]]] = [
     ("fs_mvau", MVAU | {"O_BITS": 12}),
     ("fs_mvau", MVAU | {"THRESHOLDS": 15, "A_SIGNED": 1}),
     ("fs_mvau", MVAU | {"THRESHOLDS": 15, "MUL_STYLE": "dsp", "WEIGHT_STYLE": "block"}),
+    ("fs_mvau", MVAU | {"O_BITS": 12, "WEIGHT_BANK": 4, "WEIGHT_FILE": "weights"}),
     ("fs_mvau", MVAU | {"THRESHOLDS": 7, "O_BITS": 3, "MW": 4, "MH": 3, "WEIGHT_STYLE": "distributed"}),
 ]
 
@@ -72,6 +73,7 @@ def yosys_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("read_slang")
     stage(folder, LIBRARY)
     names = ["rom.mem", "weights.mem"]
+    names += [f"{prefix}_b{b:02}.mem" for prefix in ("rom", "weights") for b in range(2)]
     names += [
         f"{prefix}_p{p:03}_s{s}.mem"
         for prefix in ("thresh", "thresholds")

@@ -73,6 +73,14 @@ def _memories() -> list[Case]:
             (8, 8, 1, "lut"),
         )
     ]
+    # weights in banks: the last one whole, in part, of one word; one beat a vector
+    cases += [
+        Case(MW=m, MH=8, SIMD=s, PE=2, weight_style="block", bank=bank, mul=mul, steps=steps)
+        for m, s, bank, mul, steps in (
+            (12, 3, 8, "dsp", 15), (12, 3, 2, "lut", 0), (15, 3, 8, "lut", 15), (15, 3, 4, "dsp", 0),
+            (51, 3, 4, "dsp", 7), (4, 4, 2, "dsp", 15), (17, 1, 64, "lut", 3),
+        )
+    ]  # fmt: skip
     cases += [Case(MW=50, MH=3, SIMD=25, PE=1), Case(MW=9, MH=130, SIMD=9, PE=130, vectors=3)]
     return cases
 
@@ -129,6 +137,8 @@ def test_flipped_bit_is_seen(tmp_path, part):
         ({"MUL_STYLE": "fast"}, "MUL_STYLE is"),
         ({"THRESH_STYLE": "auto"}, "THRESH_STYLE is"),
         ({"WEIGHT_STYLE": "ultra"}, "STYLE is"),
+        ({"WEIGHT_BANK": 3}, "BANK is a power of two"),
+        ({"WEIGHT_BANK": 8}, "BANK is a power of two"),
     ],
 )
 def test_bad_parameters_stop_elaboration(tmp_path, change, message):

@@ -99,9 +99,10 @@ def _(layer: MatVec, network: Network) -> None:
     sink = network.put(layer.name, layer.output, pe)
     thresh_style = analysis.threshold_style(layer, pe)
     stem = f"mem/{identifier(layer.name)}"
-    weight_file, prefix, images = memory.mvau_images(layer, stem, pe, simd, thresh_style)
+    folds, word_bits = (layer.MH // pe) * (layer.MW // simd), pe * simd * layer.weight_dtype.bits
+    bank = analysis.weight_bank(folds, word_bits)
+    weight_file, prefix, images = memory.mvau_images(layer, stem, pe, simd, thresh_style, bank)
     network.add_images(images)
-    folds = (layer.MH // pe) * (layer.MW // simd)
     params = {
         "MW": layer.MW,
         "MH": layer.MH,
@@ -116,7 +117,8 @@ def _(layer: MatVec, network: Network) -> None:
         "THRESHOLDS": layer.activation.steps if layer.activation else 0,
         "WEIGHT_FILE": weight_file,
         "THRESH_FILE": prefix,
-        "WEIGHT_STYLE": analysis.memory_style(folds, pe * simd * layer.weight_dtype.bits),
+        "WEIGHT_STYLE": analysis.memory_style(folds, word_bits),
+        "WEIGHT_BANK": bank,
         "THRESH_STYLE": thresh_style,
         "MUL_STYLE": network.mul_styles[layer.name],
     }

@@ -154,11 +154,34 @@ def threshold_images(layer: MatVec, pe: int, simd: int, style: str = "distribute
     return images
 
 
+def weight_banks(image: str, bank: int) -> dict[str, str]:
+    """Cut a weight image into banks of ``bank`` words, the last filled up with zeros.
+
+    Returns
+    -------
+    dict
+        What follows the ``WEIGHT_FILE`` prefix in the file's name -> text: ``"_b00.mem"`` and so on.
+    """
+    lines = image.splitlines(keepends=True)
+    zero = "0" * (len(lines[0]) - 1) + "\n"
+    lines += [zero] * (-len(lines) % bank)
+    starts = range(0, len(lines), bank)
+    return {f"_b{i:02d}.mem": "".join(lines[start : start + bank]) for i, start in enumerate(starts)}
+
+
 def mvau_images(
-    layer: MatVec, stem: str, pe: int, simd: int, style: str = "distributed"
+    layer: MatVec, stem: str, pe: int, simd: int, style: str = "distributed", bank: int = 0
 ) -> tuple[str, str, dict[str, str]]:
-    """Return ``WEIGHT_FILE``, ``THRESH_FILE`` and all files' text by name; names begin with ``stem``."""
-    weights, prefix = f"{stem}_weights.mem", f"{stem}_thresholds"
-    files = {weights: weight_image(layer, pe, simd)}
+    """Return ``WEIGHT_FILE``, ``THRESH_FILE`` and all files' text by name; names begin with ``stem``.
+
+    ``style`` is ``THRESH_STYLE`` of ``fs_mvau``, ``bank`` its ``WEIGHT_BANK``.
+    """
+    weights, prefix = f"{stem}_weights", f"{stem}_thresholds"
+    image = weight_image(layer, pe, simd)
+    if bank:
+        files = {weights + part: text for part, text in weight_banks(image, bank).items()}
+    else:
+        weights += ".mem"
+        files = {weights: image}
     files |= {prefix + part: text for part, text in threshold_images(layer, pe, simd, style).items()}
     return weights, prefix, files

@@ -60,6 +60,8 @@ def make_report(package: ModelPackage, board: Board, toolchain: str, stages: Seq
             toolchain=toolchain,
             shell=board.shell,
             clock_mhz=bits.clock_mhz,
+            seed=bits.seed,
+            build_id=bits.build_id,
         ),
         exactness=Exactness(
             mismatches=0,
@@ -168,6 +170,7 @@ def _performance(simulation: Mapping[str, Any], bits: BitstreamResult) -> Perfor
         fmax=Figure(value=bits.fmax_mhz, unit="MHz", kind="post-route", source=bits.tools["post-route"])
         if timed
         else None,
+        critical_path=bits.critical_path,
         clock=Figure(value=bits.clock_mhz, unit="MHz", kind="post-route", source="met by the bitstream")
         if timed
         else Figure(value=bits.clock_mhz, unit="MHz", kind="estimated", source="asked for, not timed"),

@@ -51,6 +51,8 @@ class BoardReport(_Strict):
     toolchain: str
     shell: str
     clock_mhz: float = Field(description="clock that the design is made for; fmax says whether it was timed")
+    seed: int = Field(description="of place and route")
+    build_id: str = Field(description="what the hardware answers when asked")
 
 
 class Exactness(_Strict):
@@ -125,6 +127,7 @@ class Performance(_Strict):
     latency: Figure = Field(description="first pixel in to last logit out, pipeline empty")
     efficiency: Figure = Field(description="folding bound / cycles per frame")
     fmax: Figure | None = None
+    critical_path: str = Field(default="", description="the slowest path, post-route")
     clock: Figure
     fps: Figure = Field(description="clock / cycles per frame")
     power: Figure | None = Field(default=None, description="total on-chip power, as the tool estimates it")
