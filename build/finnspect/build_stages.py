@@ -277,10 +277,11 @@ class Build:
         """Synthesise, place, route and pack; a clock that is missed stops the build."""
         from finnspect.toolchains.registry import TOOLCHAINS, Job
 
-        core = self.rtl()
+        core, model = self.rtl(), self.frontend()
         self.simulation()  # nothing that is not exact becomes a bitstream
         inputs = {
             "core": core.digest,
+            "graph": model.digest,
             "board": hash_path(self.board.folder),
             "toolchain": self.toolchain,
             "clock_mhz": self.config.clock_mhz,
@@ -303,6 +304,7 @@ class Build:
                     digest_of(inputs)[:32],
                     folder,
                     self.runner.note,
+                    model.folder,
                 )
             )
 

@@ -119,7 +119,9 @@ class AcceleratorInfo(_Strict):
     bitstream: str | None = Field(
         description="name of the bit file in the zip; null: none, only the virtual board takes the zip"
     )
-    cycles_per_frame: float = Field(description="simulated, steady state")
+    cycles_per_frame: float = Field(
+        description="steady state; simulated, with the shell finn-iodma FINN's estimate"
+    )
 
     @model_validator(mode="after")
     def _the_shells_section(self) -> AcceleratorInfo:
@@ -182,7 +184,7 @@ def pack_build(
     board: Board,
     *,
     graph_dir: Path,
-    core_dir: Path,
+    core_dir: Path | None,
     bitstream_dir: Path,
     simulation: Mapping[str, Any],
 ) -> Path:
@@ -191,7 +193,8 @@ def pack_build(
     Parameters
     ----------
     graph_dir, core_dir, bitstream_dir
-        Folders of the dataflow graph, the emitted core and the finished bitstream.
+        Folders of the dataflow graph, the emitted core and the finished bitstream. The core is None where
+        the hardware is FINN's own.
     simulation
         Figures of the golden simulation.
 
@@ -199,37 +202,38 @@ def pack_build(
     """
     from finnspect.board import AxiBoard, UartBoard
     from finnspect.driver_wheel import driver_wheel
-    from finnspect.emit import Accelerator
     from finnspect.ir import DataflowGraph
     from finnspect.toolchains.result import BitstreamResult
 
     graph = DataflowGraph.load(graph_dir)
-    core = Accelerator.load(core_dir)
     bits = BitstreamResult.load(bitstream_dir)
     height, width, channels = package.input_shape
+    classes = len(package.info.classes)
+    theirs = bits.finn is not None
     made = {f"bitstream/{path.name}": path for path in (bits.bitstream, bits.hwh) if path is not None}
     name = f"bitstream/{bits.bitstream.name}" if bits.bitstream is not None else None
     info = AcceleratorInfo(
         name=package.info.name,
         board=board.name,
         part=board.part.name,
-        shell=board.shell,
+        shell="finn-iodma" if theirs else board.shell,
         interface_version=INTERFACE_VERSION,
         build_id=bits.build_id,
         clock_mhz=bits.clock_mhz,
-        input=Stream(shape=(height, width, channels), dtype="uint8", frame_bytes=core.frame_bytes),
-        output=Stream(shape=(1, 1, core.classes), dtype="int32", frame_bytes=4 * core.classes),
+        input=Stream(shape=(height, width, channels), dtype="uint8", frame_bytes=height * width * channels),
+        output=Stream(shape=(1, 1, classes), dtype="int32", frame_bytes=4 * classes),
         uart=UartLink(baud=bits.baud, protocol="docs/uart.md") if isinstance(board, UartBoard) else None,
         axi=AxiLink(base_address=board.axi.base_address, fclk_mhz=bits.clock_mhz)
-        if isinstance(board, AxiBoard)
+        if isinstance(board, AxiBoard) and not theirs
         else None,
+        finn=FinnLink.model_validate(bits.finn) if theirs else None,
         logit_scale=graph.logit_scale.tolist(),
         logit_bias=graph.logit_bias.tolist(),
         classes=package.info.classes,
         reject=Reject.model_validate(package.info.metrics.get("reject", {})),
         preprocessing=package.info.preprocessing,
         bitstream=name,
-        cycles_per_frame=simulation["cycles_per_frame"],
+        cycles_per_frame=bits.cycles_per_frame if theirs else simulation["cycles_per_frame"],
     )
     wheel_name, wheel = driver_wheel()
     files = {
@@ -240,8 +244,9 @@ def pack_build(
         "model/dataflow.json": graph_dir / "dataflow.json",
         "model/dataflow.npz": graph_dir / "dataflow.npz",
     }
-    emitted = [file for file in sorted(core_dir.rglob("*")) if file.is_file()]
-    files |= {f"{CORE_DIR}/{file.relative_to(core_dir).as_posix()}": file for file in emitted}
+    if core_dir is not None and not theirs:
+        emitted = [file for file in sorted(core_dir.rglob("*")) if file.is_file()]
+        files |= {f"{CORE_DIR}/{file.relative_to(core_dir).as_posix()}": file for file in emitted}
     return write_deploy(path, info, files)
 
 

@@ -40,6 +40,8 @@ class Job:
         Folder of the build; ``bitstream.json`` comes last.
     progress
         Called with one line a step and now and then within one.
+    model_dir
+        Folder of the front end: dataflow graph and FINN's model.
     """
 
     accelerator: Accelerator
@@ -49,6 +51,7 @@ class Job:
     build_id: str
     out_dir: Path
     progress: Callable[[str], None]
+    model_dir: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -171,6 +174,23 @@ def _openxc7_build(job: Job) -> BitstreamResult:
     )
 
 
+def _finn_versions(board: Board) -> dict[str, str]:
+    from finnspect.toolchains.finn_builder import tool_versions
+
+    return tool_versions(board)
+
+
+def _finn_build(job: Job) -> BitstreamResult:
+    from finnspect.folding import Folding
+    from finnspect.frontend.compile import FINN_MODEL_FILE
+    from finnspect.toolchains.finn_builder import build_bitstream
+
+    assert job.model_dir is not None
+    folding = Folding.of(job.accelerator.manifest["folding"])
+    model = job.model_dir / FINN_MODEL_FILE
+    return build_bitstream(job.model_dir, model, folding, job.board, job.clock_mhz, job.out_dir, job.progress)
+
+
 _ALL = (
     Toolchain("ecp5", "yosys and nextpnr for Lattice ECP5", ("ecp5",), True, _ecp5_versions, _ecp5_build),
     Toolchain("vivado", "AMD Vivado", ("xc7",), True, _vivado_versions, _vivado_build),
@@ -193,6 +213,15 @@ _ALL = (
     ),
     Toolchain(
         "synth", "yosys for Xilinx 7 series, resources only", ("xc7",), False, _synth_versions, _synth_build
+    ),
+    Toolchain(
+        "finn",
+        "FINN's own builder (Vivado, Vitis HLS), in FINN's shell",
+        ("xc7",),
+        True,
+        _finn_versions,
+        _finn_build,
+        False,  # without Vivado it writes the folder of the build and stops: only who asks for it wants that
     ),
     Toolchain(
         "none",

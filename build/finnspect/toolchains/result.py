@@ -53,6 +53,10 @@ class BitstreamResult:
     baud, baud_error_percent, link_fps, buffer_bytes
         Serial link, where there is one: nominal rate, deviation of the hardware's, frames a second that it
         carries; depth of the image buffer.
+    cycles_per_frame
+        Estimated, where the hardware is not the core that was simulated.
+    finn
+        Link of FINN's own shell, where it is that one: as in ``accelerator.json``.
     """
 
     toolchain: str
@@ -76,6 +80,8 @@ class BitstreamResult:
     baud_error_percent: float | None = None
     link_fps: float | None = None
     buffer_bytes: int | None = None
+    cycles_per_frame: float | None = None
+    finn: dict[str, Any] | None = None
 
     def save(self, folder: Path) -> Path:
         """Write ``bitstream.json`` into ``folder``; it is written last, so it stands for a finished build."""

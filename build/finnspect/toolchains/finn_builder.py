@@ -1,0 +1,148 @@
+"""The toolchain ``finn``: the same model and folding through FINN's own builder.
+
+The folder of the build is always written, after FINN's own steps have run as far as they need no Vivado and
+its graph was compared with the reference. With Vivado and Vitis HLS in reach the build then runs; without,
+the error says where the folder is and how to run it elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from finnspect.board import Board
+from finnspect.doctor import distribution_version
+from finnspect.errors import ToolError
+from finnspect.folding import Folding
+from finnspect.ir import DataflowGraph
+from finnspect.toolchains.finn_builder_config import CONFIG_FILE, OUTPUT_DIR, core_clock_mhz
+from finnspect.toolchains.finn_builder_deploy import GRAPH_DIR, NAME, collect
+from finnspect.toolchains.finn_builder_folder import DISTRIBUTION, SCRIPT_FILE, write_build_folder
+from finnspect.toolchains.longrun import Command, run_logged
+from finnspect.toolchains.result import BitstreamResult
+
+#: Folder of the FINN build in the folder of the stage.
+FOLDER = "finn"
+_STEP = re.compile(r"Running step: (step_\w+) \[(\d+)/(\d+)\]")
+_ERROR = re.compile(r"\bERROR\b|FINN ERROR|COMPILER ERROR|CRITICAL WARNING|\w+(Error|Exception):")
+_LINES = 12
+
+
+def missing_tools(environ: Mapping[str, str] | None = None) -> list[str]:
+    """Return what FINN's build needs and this machine lacks, each in words."""
+    environ = os.environ if environ is None else environ
+
+    def lacks(*programs: str) -> bool:
+        return all(shutil.which(name, path=environ.get("PATH", "")) is None for name in programs)
+
+    missing = []
+    if lacks("vivado"):
+        missing.append("Vivado (no program 'vivado' on PATH)")
+    if lacks("vitis_hls", "vitis-run"):
+        missing.append("Vitis HLS (no program 'vitis_hls' or 'vitis-run' on PATH)")
+    if not environ.get("XILINX_VIVADO"):
+        missing.append("XILINX_VIVADO (set by Vivado's settings64.sh)")
+    return missing
+
+
+def tool_versions(board: Board) -> dict[str, str]:
+    """Return the versions of FINN and, where it is, of Vivado: the folder is written without it too.
+
+    Raises
+    ------
+    ToolError
+        FINN is not installed.
+    """
+    found = distribution_version(DISTRIBUTION)
+    if found is None:
+        raise ToolError(f"{DISTRIBUTION} is not installed", "run `make setup`")
+    vivado = "absent" if missing_tools() else Path(os.environ["XILINX_VIVADO"]).name
+    return {DISTRIBUTION: found, "vivado": vivado}
+
+
+def command() -> Command:
+    """Return the command that runs a build in its folder."""
+    return Command(NAME, (sys.executable, SCRIPT_FILE), "run_finn.log")
+
+
+def describe(line: str) -> str | None:
+    """Turn a line of FINN's output into words of progress."""
+    match = _STEP.search(line)
+    return f"{match[1]} ({match[2]} of {match[3]})" if match else None
+
+
+def error_lines(text: str) -> str:
+    """Return FINN's and Vivado's own error lines, each once, or the last lines where there is none."""
+    lines = [re.sub(r"^\[[\d: -]+\]\s*", "", line).strip() for line in text.splitlines() if line.strip()]
+    bad = list(dict.fromkeys(line for line in lines if _ERROR.search(line))) or lines[-_LINES:]
+    more = f"\n  ... {len(bad) - _LINES} more" if len(bad) > _LINES else ""
+    return "\n".join(f"  {line}" for line in bad[:_LINES]) + more
+
+
+def build_bitstream(
+    graph_dir: Path,
+    finn_model_path: Path,
+    folding: Folding,
+    board: Board,
+    clock_mhz: float | None,
+    out_dir: Path,
+    progress: Callable[[str], None] = lambda line: None,
+) -> BitstreamResult:
+    """Write the folder of FINN's build, and run it where Vivado is.
+
+    Parameters
+    ----------
+    graph_dir, finn_model_path
+        Dataflow graph, and FINN's model of the same compilation.
+    clock_mhz
+        Core clock; the board's default if None.
+    out_dir
+        Gets the folder ``finn`` and, after a build, bit file, ``.hwh`` and ``bitstream.json``.
+
+    Raises
+    ------
+    ToolError
+        Vivado is missing: says what is needed and where the folder is. Or the build failed: carries FINN's
+        own error lines.
+    TimingError
+        The clock was missed.
+    """
+    begun = time.monotonic()
+    folder = out_dir / FOLDER
+    clock = core_clock_mhz(board, clock_mhz)
+    graph = DataflowGraph.load(graph_dir)
+    handoff = write_build_folder(graph, folding, finn_model_path, board, clock, folder, progress)
+    graph.save(folder / GRAPH_DIR)
+    seconds = {"finn-steps": time.monotonic() - begun}
+    if missing := missing_tools():
+        raise ToolError(
+            f"FINN's own builder needs {', '.join(missing)}. The build is prepared and checked: {folder} "
+            f"holds FINN's model, {CONFIG_FILE}, the folding and {SCRIPT_FILE}",
+            "source Vivado's and Vitis' settings64.sh and build again; or copy that folder to a machine that "
+            f"has them, pip install {DISTRIBUTION}=={handoff.finn_version} there and run "
+            f"`python {SCRIPT_FILE}` in it; docs/finn_road.md says how to get the deploy zip then",
+        )
+    seconds["finn"] = _run(folder, progress)
+    result = collect(folder, board, out_dir, seconds)
+    shutil.rmtree(folder / "finn_tmp", ignore_errors=True)
+    return result
+
+
+def _run(folder: Path, progress: Callable[[str], None]) -> float:
+    """Run the script, return the seconds it took."""
+    run = command()
+    what = "FINN's build"
+    code, seconds = run_logged(run, folder, what, describe=describe, progress=progress, check=False)
+    if code != 0:
+        log = folder / OUTPUT_DIR / "build_dataflow.log"
+        texts = [path.read_text(errors="replace") for path in (folder / run.log, log) if path.is_file()]
+        raise ToolError(
+            f"{what} failed (exit {code}):\n{error_lines(chr(10).join(texts))}",
+            f"the whole logs are {folder / run.log} and {log}",
+        )
+    return seconds
