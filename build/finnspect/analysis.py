@@ -329,13 +329,16 @@ def _plumbing(graph: DataflowGraph, folding: Mapping[str, LayerFolding]) -> Reso
 
 
 def graph_resources(
-    graph: DataflowGraph, folding: Mapping[str, LayerFolding], tech: Technology = ECP5
+    graph: DataflowGraph,
+    folding: Mapping[str, LayerFolding],
+    tech: Technology = ECP5,
+    dsp_budget: int = DSP_BUDGET,
 ) -> dict[str, Resources]:
     """Return the estimated resources of every layer, in topological order, and of what joins them.
 
-    Multipliers are counted in the default styles of :func:`multiplier_styles`.
+    Multipliers are counted in the styles that :func:`multiplier_styles` gives them with ``dsp_budget``.
     """
-    styles = multiplier_styles(graph, folding)
+    styles = multiplier_styles(graph, folding, dsp_budget)
     layers = {layer.name: layer_resources(layer, graph, folding, tech, styles) for layer in graph}
     return layers | {"(width converters)": _plumbing(graph, folding)}
 
@@ -346,6 +349,7 @@ def check_fit(
     available: Mapping[str, int],
     board: str,
     tech: Technology = ECP5,
+    dsp_budget: int = DSP_BUDGET,
 ) -> Resources:
     """Return the estimated total, or refuse a design that a board cannot hold.
 
@@ -354,13 +358,15 @@ def check_fit(
     available
         What the board has, by the names of :class:`Resources` (``lut``, ``ff``, ``bram``, ``dsp``);
         what is not named is not checked.
+    dsp_budget
+        Hard multipliers that emission may use.
 
     Raises
     ------
     ResourceError
         Says which resource is short, by how much, and which layer takes most of it.
     """
-    layers = graph_resources(graph, folding, tech)
+    layers = graph_resources(graph, folding, tech, dsp_budget)
     total = sum(layers.values(), Resources())
     for name, limit in available.items():
         need = getattr(total, name)

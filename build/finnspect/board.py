@@ -124,6 +124,7 @@ class Board(_Strict):
     simulation_sources: list[str] = Field(description="behavioural twins of the synthesis sources")
     part: Part
     resources: dict[str, int] = Field(description="cells by name, as many as the device has")
+    dsp_budget: int = Field(ge=0, description="hard multipliers that a core may use")
     folder: Path = Field(exclude=True, description="where the file was found")
 
     @model_validator(mode="after")

@@ -122,9 +122,12 @@ class Build:
             else:
                 folding = choose_folding(graph, target)
             folding.save(folder / "folding.json")
-            total = analysis.check_fit(graph, folding, available(self.board), self.board.name)
+            budget = self.board.dsp_budget
+            total = analysis.check_fit(
+                graph, folding, available(self.board), self.board.name, dsp_budget=budget
+            )
             bound = analysis.folding_bound(graph, folding)
-            layers = analysis.graph_resources(graph, folding)
+            layers = analysis.graph_resources(graph, folding, dsp_budget=budget)
             estimate = {
                 "kind": "estimated",
                 "bound": {"layer": bound.layer, "cycles": bound.cycles},
@@ -142,7 +145,7 @@ class Build:
                 "graph": before.digest,
                 "target_cycles": target,
                 "folding": self.config.folding,
-                "board": [self.board.name, self.board.part.family, resources],
+                "board": [self.board.name, self.board.part.family, resources, self.board.dsp_budget],
                 "sources": source_hash("finnspect.folding"),
             },
             body=body,
@@ -154,11 +157,13 @@ class Build:
         model, folded = self.frontend(), self.folding()
 
         def body(folder: Path) -> None:
-            from finnspect.emit import emit_accelerator
+            from finnspect.emit import EmitOptions, emit_accelerator
             from finnspect.folding import Folding
 
             graph = DataflowGraph.load(model.folder)
-            emit_accelerator(graph, Folding.load(folded.folder / "folding.json"), folder / "core")
+            folding = Folding.load(folded.folder / "folding.json")
+            options = EmitOptions(dsp_budget=self.board.dsp_budget)
+            emit_accelerator(graph, folding, folder / "core", options)
 
         return self._once(
             "rtl",
@@ -166,6 +171,7 @@ class Build:
             inputs={
                 "graph": model.digest,
                 "folding": folded.digest,
+                "dsp_budget": self.board.dsp_budget,
                 "sources": source_hash("finnspect.emit", "hw/rtl"),
                 "versions": _versions("jinja2"),
             },
