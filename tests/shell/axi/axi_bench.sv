@@ -1,7 +1,7 @@
 // Bench around fs_axi_accelerator. AXI4-shaped ports for the models of cocotbext-axi: `s_axi_*` is driven by
 // its master (or `raw_*` by a master of ours while `raw` is high), `m_axi_*` is answered by its memory. Both
 // AXI3 ports are watched by a checker.
-//   ar_delay  clocks by which read addresses travel longer (pipelined)
+//   ar_delay  clocks by which read addresses travel longer (pipelined), at most ar_slots of them
 //   decerr    error answers of the memory become DECERR instead of SLVERR
 `default_nettype none
 
@@ -11,6 +11,7 @@ module axi_bench (
     input wire raw,
     input wire decerr,
     input wire [7:0] ar_delay,
+    input wire [3:0] ar_slots,
     output wire irq,
     output int unsigned gp_violations,
     output int unsigned hp_violations,
@@ -261,10 +262,11 @@ module axi_bench (
           ar_head_valid_q <= 1'b1;
         end else ar_head_valid_q <= 1'b0;
       end
-      ar_room_q <= ars.size() < 15;
+      ar_room_q <= ars.size() < 32'(ar_slots);
     end
   end
 
+  // Two clocks old: one address more may come than there are slots.
   assign hp_arready = ar_room_q;
   assign m_axi_arid = ar_head_q.id;
   assign m_axi_araddr = ar_head_q.addr;

@@ -65,6 +65,7 @@ class System:
         dut.raw.value = 0
         dut.decerr.value = 0
         dut.ar_delay.value = 0
+        dut.ar_slots.value = 14
         dut.clk.value = 0
         Clock(dut.clk, CLOCK_NS, "ns").start()
         self.master = AxiMaster(

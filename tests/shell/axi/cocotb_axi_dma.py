@@ -40,6 +40,7 @@ async def random_stalls(dut):
     ):
         system.stall(percent, seed=percent)
         dut.ar_delay.value = delay
+        dut.ar_slots.value = 1 if percent == 60 else 14
         system.core.slow_in.value = slow_in
         system.core.slow_out.value = slow_out
         for frames in (2, 13, 24):
@@ -176,6 +177,7 @@ async def soft_reset_at_any_time(dut):
     for turn in range(24):
         system.stall(rng.choice((0, 30, 80)), seed=turn)
         dut.ar_delay.value = rng.choice((0, 10, 40))
+        dut.ar_slots.value = rng.choice((1, 2, 14))
         system.core.slow_in.value = rng.choice((0, 200))
         system.core.slow_out.value = rng.choice((0, 200))
         run = system.place(60)
@@ -267,6 +269,11 @@ async def counters(dut):
     assert slow_busy > 5 * 60 * beats
     assert slow_starved < 100 + slow_busy // 10
     system.core.slow_in.value = 0
+    # Waiting for the last answers, with all pixels delivered, is not being starved either.
+    system.core.slow_out.value = 240
+    _, starved_end, _ = await measure()
+    assert starved_end <= starved + 20
+    system.core.slow_out.value = 0
     channel = system.slave.read_if.r_channel
     channel.set_pause_generator(pauses(1, 99))
     busy_slow, starved_slow, _ = await measure()
