@@ -34,8 +34,9 @@ BUILD_OPTIONS = $(call option,--board,BOARD)$(call option,--model,MODEL)$(call o
 hw: $(STAMP) ## model package (or, with DATASET, a training first) to bitstream and deploy zip
 	@$(BIN)/finnspect build$(BUILD_OPTIONS)
 
-test: lint test-driver ## ruff, then every test: units, simulation, a bitstream, notebooks
-	$(PYTEST) --nbmake tests notebooks
+test: test-fast ## test-fast, then whole builds with a bitstream, then the notebooks
+	$(PYTEST) -m slow tests
+	$(PYTEST) --nbmake notebooks
 
 test-fast: lint test-driver ## ruff, then the tests that take less than a minute each
 	$(PYTEST) -m "not slow" tests
