@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -186,6 +187,45 @@ def test_the_driver_unpacks_what_finn_packs(made, folder):
     packed = finnpy_to_packed_bytearray(folded, dtype, reverse_endian=True, reverse_inner=True)
     assert packed.shape[-1] == handoff.output["packed"][-1] == word_bytes(bits, pe)
     assert np.array_equal(unpack(packed.astype(np.uint8), bits, pe, handoff.output["signed"]), values)
+
+
+def test_finns_own_driver_is_told_the_same(made, folder):
+    """FINN's real passes put its DMAs around the graph and write its driver's settings."""
+    from finnspect.toolchains.finn_builder_steps import FOLDING_STEPS, NAMING_STEPS, finn_builder, run_step
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.custom_op.registry import getCustomOp
+    from qonnx.transformation.general import GiveUniqueNodeNames
+
+    with finn_builder(folder / "tmp") as steps:
+        from finn.transformation.fpgadataflow.create_dataflow_partition import CreateDataflowPartition
+        from finn.transformation.fpgadataflow.floorplan import Floorplan
+        from finn.transformation.fpgadataflow.insert_dwc import InsertDWC
+        from finn.transformation.fpgadataflow.insert_iodma import InsertIODMA
+        from finn.transformation.fpgadataflow.make_driver import MakePYNQDriver
+        from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers
+
+        config = build_config(BOARD, 100.0, folder)
+        config.output_dir = str(folder / "tmp" / "output")
+        model = ModelWrapper(str(folder / "model.onnx"))
+        for name in (*NAMING_STEPS, *FOLDING_STEPS):
+            model = run_step(steps, name, model, config)
+        passes = (InsertIODMA(64), InsertDWC(), SpecializeLayers(BOARD.part.name), GiveUniqueNodeNames())
+        for each in (*passes, Floorplan(), CreateDataflowPartition(str(folder / "tmp" / "parts"))):
+            model = model.transform(each)
+        ends = [node for node in model.graph.node if "IODMA_hls" in _operators(node)]
+        for node, name in zip(ends, ("idma0", "odma0"), strict=True):  # as FINN's Zynq project names them
+            getCustomOp(node).set_nodeattr("instance_name", name)
+        model = model.transform(MakePYNQDriver("zynq-iodma", "FINNDMAOverlay", clk_period_ns=10.0))
+        written = Path(model.get_metadata_prop("pynq_driver_dir")) / "settings.json"
+    finn_builder_deploy.check_driver_settings(json.loads(written.read_text()), Handoff.load(folder))
+
+
+def _operators(partition):
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.custom_op.registry import getCustomOp
+
+    inner = ModelWrapper(getCustomOp(partition).get_nodeattr("model"))
+    return {node.op_type for node in inner.graph.node}
 
 
 @pytest.mark.parametrize(
