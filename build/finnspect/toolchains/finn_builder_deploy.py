@@ -41,7 +41,7 @@ def notes_of(handoff: Handoff) -> tuple[str, ...]:
     cells = ", ".join(f"{value:.0f} {name}" for name, value in said["total"].items() if value)
     estimates = (
         f"{said['source']} (estimated): {said['max_cycles']} cycles a frame, limited by {said['slowest']}; "
-        f"{said['fps']:.1f} frames a second, {said['latency_cycles']} cycles if the layers took turns; {cells}"
+        f"{said['fps']:.1f} frames a second, {said['latency_cycles']} cycles if layers took turns; {cells}"
     )
     return IDENTITY, NOT_SIMULATED, estimates
 
