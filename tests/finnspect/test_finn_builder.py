@@ -316,6 +316,11 @@ def test_a_build_becomes_a_bitstream(folder, vivado):
     assert result.finn["odma_address"] == 0x40010000
     assert (result.finn["output_bits"], result.finn["output_pe"]) == (handoff.output_bits, handoff.output_pe)
     assert result.cycles_per_frame == handoff.estimates["max_cycles"]
+    identity, ours, theirs = result.notes
+    assert "SHA-256" in identity
+    assert "not simulated" in ours
+    assert theirs.startswith("FINN's estimates (estimated): ")
+    assert f"{handoff.estimates['max_cycles']} cycles a frame" in theirs
 
 
 def test_a_missed_clock_is_a_failure(folder, vivado):

@@ -29,7 +29,7 @@ from finnspect.toolchains.result import BitstreamResult
 #: Folder of the FINN build in the folder of the stage.
 FOLDER = "finn"
 _STEP = re.compile(r"Running step: (step_\w+) \[(\d+)/(\d+)\]")
-_ERROR = re.compile(r"\bERROR\b|FINN ERROR|COMPILER ERROR|CRITICAL WARNING|\w+(Error|Exception):")
+_ERROR = re.compile(r"\bERROR\b|FINN ERROR|COMPILER ERROR|\w+(Error|Exception):")
 _LINES = 12
 
 

@@ -28,10 +28,22 @@ NAME = "finn"
 GRAPH_DIR = "reference"
 _BIT, _HWH = "finn-accel.bit", "finn-accel.hwh"
 _AGAIN = "run FINN's build again; its log is output/build_dataflow.log"
-NOTES = (
-    "FINN's shell has no build id: the hardware's identity is the SHA-256 of its bit file",
-    "cycles a frame and layers' resources are FINN's estimates; no cycle of this hardware was simulated here",
+NOT_SIMULATED = (
+    "simulated cycles, latency and frames a second are those of our core with the same folding; FINN's "
+    "hardware was not simulated here"
 )
+IDENTITY = "FINN's shell has no build id: the hardware's identity is the SHA-256 of its bit file"
+
+
+def notes_of(handoff: Handoff) -> tuple[str, ...]:
+    """Return what a reader of the figures must know, FINN's estimates among it."""
+    said = handoff.estimates
+    cells = ", ".join(f"{value:.0f} {name}" for name, value in said["total"].items() if value)
+    estimates = (
+        f"{said['source']} (estimated): {said['max_cycles']} cycles a frame, limited by {said['slowest']}; "
+        f"{said['fps']:.1f} frames a second, {said['latency_cycles']} cycles if layers took turns; {cells}"
+    )
+    return IDENTITY, NOT_SIMULATED, estimates
 
 
 def dma_addresses(hwh: bytes) -> dict[str, int]:
@@ -152,7 +164,7 @@ def collect(folder: Path, board: Board, out_dir: Path, seconds: Mapping[str, flo
         versions={"finn-plus": handoff.finn_version, "vivado": str(metadata.get("tool_version", "unknown"))},
         tools={"post-synthesis": "Vivado (FINN)", "post-route": "Vivado (FINN)"},
         seconds=dict(seconds),
-        notes=NOTES,
+        notes=notes_of(handoff),
         cycles_per_frame=float(handoff.estimates["max_cycles"]),
         finn={
             "idma_address": addresses["idma0"],

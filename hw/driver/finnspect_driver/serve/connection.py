@@ -7,6 +7,8 @@ head, over an answer, or over a body that is not read any more. Here each of the
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -33,6 +35,11 @@ class BoundedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or refuse it where there are too many."""
         super().connection_made(transport)
+        # asyncio sets this only where the listener was made with the protocol's number; without it the
+        # second part of an answer waits 40 ms for the client to confirm the first.
+        connected = transport.get_extra_info("socket")
+        if connected.family in (socket.AF_INET, socket.AF_INET6):
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._idle_since = self._written_at = self.loop.time()
         self._answered: Any = None
         self._watch: asyncio.TimerHandle | None = None
@@ -50,6 +57,15 @@ class BoundedProtocol(H11Protocol):
             self._watch.cancel()
         super().connection_lost(exc)
 
+    def _cut(self) -> None:
+        """End the connection at once; what the client does not read is thrown away, also by the kernel.
+
+        Closed plainly, megabytes of unread answers would stay in the kernel for as long as the client likes.
+        """
+        connected = self.transport.get_extra_info("socket")
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
     def _look_later(self) -> None:
         shortest = min(self.settings.head_s, self.settings.write_s)
         self._watch = self.loop.call_later(min(0.5, shortest / 4), self._look)
@@ -63,7 +79,7 @@ class BoundedProtocol(H11Protocol):
         if self.transport.get_write_buffer_size() == 0:
             self._written_at = now
         if now - self._idle_since > self.settings.head_s or now - self._written_at > self.settings.write_s:
-            self.transport.abort()
+            self._cut()
             return
         self._look_later()
 
