@@ -1,32 +1,15 @@
-"""From the bytes of an image file to uint8 pixels, with every conversion written down.
-
-========================= =====================================================================
-stored as                 becomes
-========================= =====================================================================
-8-bit grey, RGB           itself; RGB whose three channels are equal everywhere becomes grey
-1 bit                     grey, 0 and 255
-palette                   RGB of the palette
-alpha (grey, RGB, palette) composited over black, rounded by Pillow
-16-bit grey               ``(v + 128) // 257``: 0..65535 onto 0..255, never stretched to the image
-CMYK, YCbCr, Lab, HSV     RGB by Pillow
-float, 32-bit beyond      refused
-16 bits, several pages
-========================= =====================================================================
-
-The orientation tag of cameras is not applied: pixels are taken as stored, on the board too.
-"""
+"""Image files of a data set, decoded as on the board (:mod:`finnspect_driver.decode`)."""
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 from finnspect.errors import DataError
-from PIL import Image
+from finnspect_driver import decode
+from finnspect_driver.errors import ImageError
 
 
 def decode_image(data: bytes, name: str) -> np.ndarray:
-    """Decode one image file.
+    """Decode one image file; see :func:`finnspect_driver.decode.decode_image` for every conversion.
 
     Parameters
     ----------
@@ -45,57 +28,7 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
     DataError
         The file is empty, truncated, no image, or of a kind that has no documented conversion.
     """
-    if not data:
-        raise DataError(f"{name} is empty", "copy the file again from its source, or remove it")
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            pages = getattr(image, "n_frames", 1)
-            if pages > 1 and image.format != "MPO":  # an MPO is a camera JPEG with a preview
-                raise DataError(
-                    f"{name} holds {pages} pages; an image file holds one", "save each page as its own file"
-                )
-            image.load()
-            pixels = _to_uint8(image, name)
-    except DataError:
-        raise
-    except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
-        raise DataError(
-            f"{name} cannot be decoded: {error}", "copy the file again from its source, or remove it"
-        ) from error
-    if pixels.ndim == 3 and _is_grey(pixels):
-        pixels = pixels[..., 0]
-    return np.ascontiguousarray(pixels)
-
-
-def _is_grey(pixels: np.ndarray) -> bool:
-    return np.array_equal(pixels[..., 0], pixels[..., 1]) and np.array_equal(pixels[..., 0], pixels[..., 2])
-
-
-def _to_uint8(image: Image.Image, name: str) -> np.ndarray:
-    mode = image.mode
-    if mode in ("L", "RGB"):
-        return np.asarray(image)
-    if mode == "1":
-        return np.asarray(image.convert("L"))
-    if mode.startswith("I"):
-        return _from_wide(np.asarray(image), name)
-    if mode == "F":
-        raise DataError(
-            f"{name} holds floating-point pixels, whose range is not known",
-            "save it as an 8- or 16-bit image",
-        )
-    if mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        black = Image.new("RGBA", rgba.size, (0, 0, 0, 255))
-        return np.asarray(Image.alpha_composite(black, rgba).convert("RGB"))
-    return np.asarray(image.convert("RGB"))
-
-
-def _from_wide(values: np.ndarray, name: str) -> np.ndarray:
-    values = values.astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
-        raise DataError(
-            f"{name} holds 32-bit pixels from {values.min()} to {values.max()}; at most 16 bits are read",
-            "save it as an 8- or 16-bit image",
-        )
-    return ((values + 128) // 257).astype(np.uint8)
+        return decode.decode_image(data, name)
+    except ImageError as error:
+        raise DataError(error.message, error.remedy) from error

@@ -11,7 +11,7 @@ ROOT = Path(finnspect_driver.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 #: The standard library of Python 3.8, but for what 3.11 has lost since.
 STANDARD = set(sys.stdlib_module_names) - {"tomllib", "zoneinfo", "graphlib"} | {"__future__"}
-LAZY = {"pynq", "serial", "PIL", "cv2", "finnspect"}
+LAZY = {"pynq", "serial", "PIL", "finnspect"}
 SERVE = {"starlette", "uvicorn", "prometheus_client", "anyio", "PIL"}
 
 

@@ -9,14 +9,15 @@ from typing import Any, Callable
 
 import numpy as np
 
-from finnspect_driver.errors import ImageError, SetupError
+from finnspect_driver.decode import decode_image
+from finnspect_driver.errors import ImageError
 from finnspect_driver.preprocess import preprocess
 
 _SHAPES = "an image is a path, or a uint8 array (H, W), (H, W, 1) or (H, W, 3) in the order R, G, B"
 
 
 def load_image(path: str | os.PathLike[str]) -> np.ndarray:
-    """Read a picture with Pillow, or with OpenCV where Pillow is not installed.
+    """Read a picture file, exactly as training does.
 
     Returns
     -------
@@ -26,44 +27,15 @@ def load_image(path: str | os.PathLike[str]) -> np.ndarray:
     Raises
     ------
     ImageError
-        The file cannot be read as a picture of 8 bits a channel.
+        The file cannot be read, or is of a kind that has no documented conversion.
     SetupError
-        Neither package is installed.
+        Pillow is not installed.
     """
     try:
-        from PIL import Image
-    except ImportError:
-        return _load_with_opencv(path)
-    try:
-        with Image.open(path) as picture:
-            if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
-                raise ImageError(
-                    f"{path} has more than 8 bits a pixel (mode {picture.mode})",
-                    "convert it to 8 bits first: the scale is yours to choose",
-                )
-            # Grey stays grey; everything else becomes R, G, B; transparency is dropped.
-            return np.array(picture if picture.mode == "L" else picture.convert("RGB"))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise ImageError(f"cannot read {path} as a picture: {error}", "check the file") from error
-
-
-def _load_with_opencv(path: str | os.PathLike[str]) -> np.ndarray:
-    try:
-        import cv2
-    except ImportError as error:
-        raise SetupError(
-            f"reading {path} needs Pillow or OpenCV, neither is installed",
-            "pip install pillow, or give arrays",
-        ) from error
-    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if image is None:
-        raise ImageError(f"cannot read {path} as a picture", "check the file")
-    if image.dtype != np.uint8:
-        raise ImageError(
-            f"{path} has more than 8 bits a pixel ({image.dtype})",
-            "convert it to 8 bits first: the scale is yours to choose",
-        )
-    return image if image.ndim == 2 else np.ascontiguousarray(image[:, :, 2::-1])
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise ImageError(f"cannot read {path}: {error.strerror}", "check the path") from error
+    return decode_image(data, str(path))
 
 
 def is_single(images: Any) -> bool:

@@ -7,18 +7,11 @@ import warnings
 
 import numpy as np
 
+from finnspect_driver.decode import decode_image
 from finnspect_driver.errors import ImageError
-from finnspect_driver.images import load_image
 
 #: Decoders that a stranger's bytes may reach.
 FORMATS = ("PNG", "JPEG", "BMP", "PPM")
-
-
-class _Upload(io.BytesIO):
-    """Bytes that call themselves by name in messages."""
-
-    def __str__(self) -> str:
-        return "the uploaded file"
 
 
 def decode(body: bytes, max_pixels: int) -> np.ndarray:
@@ -43,7 +36,7 @@ def decode(body: bytes, max_pixels: int) -> np.ndarray:
                 width, height = picture.size
         if width * height > max_pixels:
             raise ImageError(f"the picture has {width}x{height} pixels, at most {max_pixels} are taken")
-        return load_image(_Upload(body))  # type: ignore[arg-type]
+        return decode_image(body, "the uploaded file")
     except ImageError:
         raise
     except Exception as error:  # decoders raise nearly anything on damaged data
