@@ -23,7 +23,8 @@ from finnspect.paths import ROOT, SIM_DIR
 from finnspect.shell import AXI_TOP, AxiSettings, stage_design
 from finnspect.sim.uart import UartModel, build_uart_model, simulation_settings
 from finnspect.sim.verilator import CACHE_DIR, VerilatorJob, build
-from finnspect.stages import digest_of, hash_path, source_hash
+from finnspect.sources import source_hash
+from finnspect.stages import digest_of, hash_path
 
 log = logging.getLogger(__name__)
 
