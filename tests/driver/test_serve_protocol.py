@@ -115,6 +115,12 @@ def _png(width: int, height: int) -> bytes:
     return file.getvalue()
 
 
+def test_the_documented_command_works(bench):
+    """``curl --data-binary @picture.png`` calls every file a form."""
+    status, answer = _upload(bench, _png(8, 8), **{"content-type": "application/x-www-form-urlencoded"})
+    assert status == 200 and "label" in answer
+
+
 @pytest.mark.parametrize(
     ("data", "kind", "status", "says"),
     [
