@@ -53,6 +53,13 @@ step() {
 pip() { "$venv/bin/python" -m pip "$@" --disable-pip-version-check; }
 begun=$SECONDS
 rm -f "$stamp"
+# An environment made with another Python keeps that one's links and breaks: make it anew.
+base='import os, sys; print(os.path.realpath(sys.base_prefix), sys.version)'
+if [ -e "$venv/bin/python" ] &&
+    { [ "$("$venv/bin/python" -Sc "$base; import ssl" 2>/dev/null)" != "$("$python" -Sc "$base")" ] ||
+        [ "$(readlink -f "$venv/bin/python")" != "$("$python" -c 'import os, sys; print(os.path.realpath(sys.executable))')" ]; }; then
+    rm -rf "$venv/bin" "$venv/include" "$venv/lib" "$venv/lib64" "$venv/pyvenv.cfg"
+fi
 step "1/4 creating $venv" "$python" -m venv "$venv"
 step "2/4 installing torch, the largest download" pip install -r "$here/torch.txt"
 count=$(grep -c '==' "$here/requirements.lock")

@@ -34,6 +34,13 @@ step() {
 pip() { "$venv/bin/python" -m pip "$@" --disable-pip-version-check; }
 begun=$SECONDS
 rm -f "$stamp"
+# An environment made with another Python keeps that one's links and breaks: make it anew.
+base='import os, sys; print(os.path.realpath(sys.base_prefix), sys.version)'
+if [ -e "$venv/bin/python" ] &&
+    { [ "$("$venv/bin/python" -Sc "$base; import ssl" 2>/dev/null)" != "$("$python" -Sc "$base")" ] ||
+        [ "$(readlink -f "$venv/bin/python")" != "$("$python" -c 'import os, sys; print(os.path.realpath(sys.executable))')" ]; }; then
+    rm -rf "$venv/bin" "$venv/include" "$venv/lib" "$venv/lib64" "$venv/pyvenv.cfg"
+fi
 step "1/2 creating $venv" "$python" -m venv "$venv"
 install() {
     pip install --no-deps -r "$here/driver.lock"
