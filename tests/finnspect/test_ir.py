@@ -83,7 +83,7 @@ def test_one_changed_weight_makes_graphs_differ(tmp_path):
 def test_a_newer_format_is_refused(tmp_path):
     small_graph().save(tmp_path)
     path = tmp_path / "dataflow.json"
-    path.write_text(path.read_text().replace('"format_version": 1', '"format_version": 99'))
+    path.write_text(path.read_text().replace('"format_version": 2', '"format_version": 99'))
     with pytest.raises(PackageError, match="version 99"):
         DataflowGraph.load(tmp_path)
 
