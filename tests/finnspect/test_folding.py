@@ -77,7 +77,7 @@ def test_illegal_values_name_layer_and_choices(graph, layer, attribute, value, a
 def test_window_and_matvec_agree(graph):
     document = full_folding(graph).to_json()
     document["conv2_swg"]["SIMD"] = 3
-    with pytest.raises(ConfigError, match="same SIMD"):
+    with pytest.raises(ConfigError, match="same value"):
         check_folding(graph, Folding.of(document))
 
 
