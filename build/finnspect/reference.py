@@ -12,17 +12,29 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from finnspect.errors import ConfigError, UnsupportedModelError
-from finnspect.ir import DataflowGraph, Layer, MatVec, MaxPool, SlidingWindow
+from finnspect.ir import (
+    Add,
+    ArgMax,
+    Concat,
+    DataflowGraph,
+    Depthwise,
+    Layer,
+    MatVec,
+    MaxPool,
+    SlidingWindow,
+    SumPool,
+    Threshold,
+)
 from finnspect.kernels import (
+    ChannelKernel,
     MatVecKernel,
-    Workspace,
     accumulator_bounds,
-    apply_staircase,
+    channel_kernel,
     max_pool,
     output_size,
     sliding_windows,
-    storage_dtype,
 )
+from finnspect.staircase import Workspace, apply_staircase, storage_dtype
 
 __all__ = [
     "MatVecKernel",
@@ -80,7 +92,26 @@ def _(layer: SlidingWindow, graph: DataflowGraph, inputs: tuple[np.ndarray, ...]
 
 @evaluate_layer.register
 def _(layer: MaxPool, graph: DataflowGraph, inputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-    return (max_pool(layer, inputs[0]),)
+    return (max_pool(layer, inputs[0], graph.tensors[layer.input].dtype.min),)
+
+
+@evaluate_layer.register
+def _(layer: Concat, graph: DataflowGraph, inputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+    return (np.concatenate(inputs, axis=-1),)
+
+
+@evaluate_layer.register
+def _(layer: ArgMax, graph: DataflowGraph, inputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+    best = np.argmax(inputs[0], axis=-1, keepdims=True)
+    return (best.astype(storage_dtype(graph.tensors[layer.output].dtype)),)
+
+
+@evaluate_layer.register(Depthwise)
+@evaluate_layer.register(SumPool)
+@evaluate_layer.register(Add)
+@evaluate_layer.register(Threshold)
+def _(layer: Layer, graph: DataflowGraph, inputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+    return (channel_kernel(layer, graph)(inputs, Workspace()),)
 
 
 @evaluate_layer.register
@@ -119,7 +150,8 @@ def _run_matvec(
             vectors = sliding_windows(window, part, kernel.dtype, work)
         acc = kernel.accumulate(vectors.reshape(-1, layer.MW), work)
         if pool is not None:
-            acc = max_pool(pool, acc.reshape(len(part), oh, ow, layer.MH))
+            smallest = np.iinfo(acc.dtype).min if acc.dtype.kind == "i" else -np.inf  # never wins
+            acc = max_pool(pool, acc.reshape(len(part), oh, ow, layer.MH), smallest)
         kernel.activate(acc.reshape(-1, layer.MH), out[i : i + block].reshape(-1, layer.MH), work)
     return out
 
@@ -146,12 +178,14 @@ class Reference:
 
     def __init__(self, graph: DataflowGraph) -> None:
         self.graph = graph
-        self._kernels = {
+        self._kernels: dict[str, MatVecKernel | ChannelKernel] = {
             layer.name: MatVecKernel(
                 layer, graph.tensors[layer.input].dtype, graph.tensors[layer.output].dtype
             )
-            for layer in graph
             if isinstance(layer, MatVec)
+            else channel_kernel(layer, graph)
+            for layer in graph
+            if isinstance(layer, MatVec | Depthwise | SumPool | Add | Threshold)
         }
         # The products are small: on a busy machine, threads that wait for each other inside every one
         # of them cost far more than they bring.
@@ -167,7 +201,11 @@ class Reference:
             if isinstance(layer, MatVec):
                 window, pool = self.graph.producer(layer.input), self._only_reader(layer)
                 window = window if isinstance(window, SlidingWindow) and self._only_reader(window) else None
-                pool = pool if isinstance(pool, MaxPool) and layer.activation is not None else None
+                # with every window at least in part on the map, padding is never a maximum
+                inside_map = isinstance(pool, MaxPool) and all(
+                    pad < size for pad, size in zip(pool.pad, pool.kernel * 2, strict=True)
+                )
+                pool = pool if inside_map and layer.activation is not None else None
                 inside |= {fused.name for fused in (window, pool) if fused is not None}
                 reads = layer.inputs if window is None else window.inputs
                 makes = layer.outputs if pool is None else pool.outputs
@@ -218,8 +256,10 @@ class Reference:
         for step in steps:
             inputs = tuple(values[name] for name in step.reads)
             kernel = self._kernels.get(step.layer.name)
-            if kernel is not None:
+            if isinstance(kernel, MatVecKernel):
                 made = (_run_matvec(kernel, step.window, inputs[0], work, step.pool),)
+            elif kernel is not None:
+                made = (kernel(inputs, work),)
             else:
                 made = evaluate_layer(step.layer, self.graph, inputs)
             values.update(zip(step.makes, made, strict=True))
@@ -239,8 +279,11 @@ def logits(graph: DataflowGraph, images: np.ndarray) -> np.ndarray:
 def predictions(graph: DataflowGraph, integer_logits: np.ndarray) -> np.ndarray:
     """Return the class of each row, int64 (N,): ties go to the lowest index.
 
-    The comparison is made on ``logit * scale + bias`` in float64.
+    The comparison is made on ``logit * scale + bias`` in float64. Where the graph ends in an ArgMax, its
+    output is the class.
     """
+    if isinstance(graph.producer(graph.output), ArgMax):
+        return integer_logits[:, 0].astype(np.int64)
     return np.argmax(real_logits(graph, integer_logits), axis=1)
 
 
