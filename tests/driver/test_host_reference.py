@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from dags import residual_graph
 from finnspect import reference
 from finnspect.ir import DataflowGraph
 from finnspect_driver import reference as driver_reference
@@ -82,6 +83,19 @@ def test_graphs_of_every_kind(tmp_path, seed):
     images = random_images(graph, 5, seed)
     got, expected = both(graph, tmp_path, images)
     assert np.array_equal(got, expected)
+
+
+@pytest.mark.parametrize("limit", [0, 1 << 20])
+@pytest.mark.parametrize("output", ["logits", "argmax"])
+def test_residual_graphs(tmp_path, monkeypatch, output, limit):
+    monkeypatch.setattr(driver_reference, "_TABLE_LIMIT", limit)
+    graph = residual_graph(output)
+    images = np.random.default_rng(3).integers(
+        0, 256, (21, *graph.tensors[graph.input].shape), dtype=np.uint8
+    )
+    got, expected = both(graph, tmp_path, images)
+    assert np.array_equal(got, expected)
+    assert len(np.unique(got, axis=0)) > 1
 
 
 def test_the_shipped_package_on_its_golden_images(tmp_path):

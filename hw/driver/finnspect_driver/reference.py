@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.lib.stride_tricks import as_strided
 from finnspect_driver.errors import DeployError, ImageError
 
 FORMAT = "finnspect-dataflow"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 #: Images that go through the layers together: small, for the board's caches.
 BATCH = 8
 #: Largest staircase table, in entries over all channels.
@@ -42,6 +42,15 @@ def _storage(low: int, high: int) -> np.dtype:
     return np.dtype(np.int64)
 
 
+def _padded(x: np.ndarray, pad: tuple[int, ...], value: int) -> np.ndarray:
+    """Return maps with ``value`` around them: top, left, bottom, right."""
+    if not any(pad):
+        return x
+    top, left, bottom, right = pad
+    around = ((0, 0), (top, bottom), (left, right), (0, 0))
+    return np.pad(x, around, mode="constant", constant_values=value)
+
+
 class _Window:
     """Windows of a zero-padded map, elements in order kh, kw, c."""
 
@@ -51,10 +60,8 @@ class _Window:
         self.pad = tuple(item["pad"])
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        (kh, kw), (sh, sw), (top, left, bottom, right) = self.kernel, self.stride, self.pad
-        if any(self.pad):
-            x = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), mode="constant")
-        x = np.ascontiguousarray(x)
+        (kh, kw), (sh, sw) = self.kernel, self.stride
+        x = np.ascontiguousarray(_padded(x, self.pad, 0))
         n, height, width, channels = x.shape
         oh, ow = (height - kh) // sh + 1, (width - kw) // sw + 1
         s_n, s_h, s_w, s_c = x.strides
@@ -64,14 +71,17 @@ class _Window:
 
 
 class _MaxPool:
-    """Maxima of windows, no padding, floor division."""
+    """Maxima of windows, floor division; padding never wins."""
 
-    def __init__(self, item: Mapping[str, Any]) -> None:
+    def __init__(self, item: Mapping[str, Any], low: int) -> None:
         self.kernel = tuple(item["kernel"])
         self.stride = tuple(item["stride"])
+        self.pad = tuple(item["pad"])
+        self._low = low
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         (kh, kw), (sh, sw) = self.kernel, self.stride
+        x = _padded(x, self.pad, self._low)
         oh, ow = (x.shape[1] - kh) // sh + 1, (x.shape[2] - kw) // sw + 1
         parts = [
             x[:, i : i + sh * (oh - 1) + 1 : sh, j : j + sw * (ow - 1) + 1 : sw]
@@ -84,30 +94,41 @@ class _MaxPool:
         return out
 
 
-class _MatVec:
-    """Matrix times vector over the last axis, then a staircase.
+class _Steps:
+    """The staircase of a layer, or nothing: accumulators in, codes out.
 
-    The staircase of a channel is a table over the accumulators that its weights allow, or a search
+    The staircase of a channel is a table over the accumulators that its inputs allow, or a search
     where the table would be too large.
+
+    Parameters
+    ----------
+    item
+        The layer in ``dataflow.json``.
+    least, most
+        int64, shape (channels,): range of each channel's accumulators.
+    out
+        Type of the codes.
     """
 
     def __init__(
-        self, item: Mapping[str, Any], arrays: Mapping[str, np.ndarray], low: int, high: int, out: np.dtype
+        self,
+        item: Mapping[str, Any],
+        arrays: Mapping[str, np.ndarray],
+        least: np.ndarray,
+        most: np.ndarray,
+        out: np.dtype,
     ) -> None:
-        weights = arrays[item["weights"]["array"]]
-        at_low, at_high = weights * low, weights * high
-        least = np.minimum(at_low, at_high).sum(axis=1)
-        most = np.maximum(at_low, at_high).sum(axis=1)
-        bound = int(np.abs(weights).sum(axis=1).max()) * max(abs(low), high)
-        self.dtype = next((np.dtype(t) for t, limit in _FLOAT_EXACT if bound < limit), np.dtype(np.int64))
-        self._matrix = np.ascontiguousarray(weights.T.astype(self.dtype))
         self._out = out
         self._table: np.ndarray | None = None
+        self._thresholds: np.ndarray | None = None
         activation = item["activation"]
-        self._thresholds = None if activation is None else arrays[activation["staircase"]["array"]]
-        self._base = 0 if activation is None else int(activation["base"])
+        if activation is None:
+            return
+        steps = arrays[activation["staircase"]["array"]]
+        self._thresholds = np.broadcast_to(steps, (len(least), steps.shape[1]))
+        self._base = int(activation["base"])
         spans = most - least + 1
-        if self._thresholds is not None and int(spans.sum()) <= _TABLE_LIMIT:
+        if int(spans.sum()) <= _TABLE_LIMIT:
             starts = np.concatenate([[0], np.cumsum(spans)[:-1]])
             self._offsets = (starts - least).astype(np.intp)
             self._table = np.concatenate(
@@ -117,21 +138,139 @@ class _MatVec:
                 ]
             ).astype(out)
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        vectors = x.reshape(-1, x.shape[-1]).astype(self.dtype)
-        acc = vectors @ self._matrix
-        shape = (*x.shape[:-1], acc.shape[1])
+    def __call__(self, acc: np.ndarray) -> np.ndarray:
+        """Return the codes of accumulators (..., channels): integers of any type, or exact floats."""
         if self._thresholds is None:
-            return acc.astype(self._out).reshape(shape)
+            return acc.astype(self._out)
         if self._table is not None:
             index = acc.astype(np.intp)
             index += self._offsets
-            return self._table.take(index).reshape(shape)
+            return self._table.take(index)
         codes = np.empty(acc.shape, np.int64)
         for channel, steps in enumerate(self._thresholds):
             # Thresholds are integers: compared as such, whatever type carries the accumulators.
-            codes[:, channel] = np.searchsorted(steps, acc[:, channel].astype(np.int64), side="right")
-        return (codes + self._base).astype(self._out).reshape(shape)
+            codes[..., channel] = np.searchsorted(steps, acc[..., channel].astype(np.int64), side="right")
+        return (codes + self._base).astype(self._out)
+
+
+def _ranges(weights: np.ndarray, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and greatest dot product of each row with inputs from ``low`` to ``high``."""
+    at_low, at_high = weights * low, weights * high
+    return np.minimum(at_low, at_high).sum(axis=1), np.maximum(at_low, at_high).sum(axis=1)
+
+
+class _MatVec:
+    """Matrix times vector over the last axis, then a staircase."""
+
+    def __init__(
+        self, item: Mapping[str, Any], arrays: Mapping[str, np.ndarray], low: int, high: int, out: np.dtype
+    ) -> None:
+        weights = arrays[item["weights"]["array"]]
+        bound = int(np.abs(weights).sum(axis=1).max()) * max(abs(low), high)
+        self.dtype = next((np.dtype(t) for t, limit in _FLOAT_EXACT if bound < limit), np.dtype(np.int64))
+        self._matrix = np.ascontiguousarray(weights.T.astype(self.dtype))
+        self._steps = _Steps(item, arrays, *_ranges(weights, low, high), out)
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        vectors = x.reshape(-1, x.shape[-1]).astype(self.dtype)
+        return self._steps(vectors @ self._matrix).reshape((*x.shape[:-1], -1))
+
+
+class _Depthwise:
+    """A dot product a channel over windows whose elements are ordered kh, kw, c, then a staircase."""
+
+    def __init__(
+        self, item: Mapping[str, Any], arrays: Mapping[str, np.ndarray], low: int, high: int, out: np.dtype
+    ) -> None:
+        weights = arrays[item["weights"]["array"]]
+        self._taps = np.ascontiguousarray(weights.T)
+        self._steps = _Steps(item, arrays, *_ranges(weights, low, high), out)
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        taps, channels = self._taps.shape
+        x = x.reshape((*x.shape[:-1], taps, channels))
+        acc = np.zeros((*x.shape[:-2], channels), np.int64)
+        for k in range(taps):
+            acc += x[..., k, :] * self._taps[k]
+        return self._steps(acc)
+
+
+class _SumPool:
+    """Sums of windows that do not overlap, then a staircase; floor division."""
+
+    def __init__(
+        self,
+        item: Mapping[str, Any],
+        arrays: Mapping[str, np.ndarray],
+        low: int,
+        high: int,
+        channels: int,
+        out: np.dtype,
+    ) -> None:
+        self._kernel = kh, kw = tuple(item["kernel"])
+        ends = (np.full(channels, kh * kw * end, np.int64) for end in (low, high))
+        self._steps = _Steps(item, arrays, *ends, out)
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        kh, kw = self._kernel
+        n, height, width, channels = x.shape
+        oh, ow = height // kh, width // kw
+        blocks = x[:, : oh * kh, : ow * kw].reshape(n, oh, kh, ow, kw, channels)
+        return self._steps(blocks.sum(axis=(2, 4), dtype=np.int64))
+
+
+class _Add:
+    """Weighted sum of two maps, then a staircase."""
+
+    def __init__(
+        self,
+        item: Mapping[str, Any],
+        arrays: Mapping[str, np.ndarray],
+        ranges: list[tuple[int, int]],
+        channels: int,
+        out: np.dtype,
+    ) -> None:
+        self._multipliers = [np.int64(m) for m in item["multipliers"]]
+        ends = [sorted((int(m) * low, int(m) * high)) for m, (low, high) in zip(item["multipliers"], ranges)]
+        least, most = (np.full(channels, ends[0][i] + ends[1][i], np.int64) for i in (0, 1))
+        self._steps = _Steps(item, arrays, least, most, out)
+
+    def __call__(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        first, second = self._multipliers
+        return self._steps(a.astype(np.int64) * first + b.astype(np.int64) * second)
+
+
+class _Threshold:
+    """A staircase on its own."""
+
+    def __init__(
+        self,
+        item: Mapping[str, Any],
+        arrays: Mapping[str, np.ndarray],
+        low: int,
+        high: int,
+        channels: int,
+        out: np.dtype,
+    ) -> None:
+        ends = (np.full(channels, end, np.int64) for end in (low, high))
+        self._steps = _Steps(item, arrays, *ends, out)
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        return self._steps(x)
+
+
+class _Concat:
+    """Maps joined along the channels."""
+
+    def __call__(self, *parts: np.ndarray) -> np.ndarray:
+        return np.concatenate(parts, axis=-1)
+
+
+class _ArgMax:
+    """Index of the greatest element, the lowest at a tie."""
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        return x.argmax(axis=-1)[..., np.newaxis]
 
 
 class IntegerModel:
@@ -162,11 +301,12 @@ class IntegerModel:
         self._input = document["input"]
         self._output = document["output"]
         self.input_shape: tuple[int, int, int] = tuple(document["tensors"][self._input]["shape"])
-        self._steps: list[tuple[str, str, Any]] = []
-        ranges = {name: _int_range(tensor["dtype"]) for name, tensor in document["tensors"].items()}
+        self._steps: list[tuple[list[str], str, Any]] = []
         for item in document["layers"]:
-            self._steps.append((item["inputs"][0], item["outputs"][0], _layer(item, arrays, ranges)))
-        self._last_use = {name: place for place, (name, _, _) in enumerate(self._steps)}
+            self._steps.append(
+                (item["inputs"], item["outputs"][0], _layer(item, arrays, document["tensors"]))
+            )
+        self._last_use = {name: place for place, step in enumerate(self._steps) for name in step[0]}
         self._last_use[self._output] = len(self._steps)
 
     @classmethod
@@ -177,7 +317,7 @@ class IntegerModel:
         return cls(json.loads(deploy.file("model/dataflow.json").decode()), arrays)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """Return the integer logits, int32, shape (N, classes).
+        """Return the integer logits, int32, shape (N, classes); where the model ends in an argmax, (N, 1).
 
         Parameters
         ----------
@@ -198,21 +338,32 @@ class IntegerModel:
 
     def _run(self, images: np.ndarray) -> np.ndarray:
         values = {self._input: images}
-        for place, (source, target, layer) in enumerate(self._steps):
-            values[target] = layer(values[source])
-            if self._last_use[source] == place:
-                del values[source]
+        for place, (sources, target, layer) in enumerate(self._steps):
+            values[target] = layer(*(values[source] for source in sources))
+            for source in set(sources):
+                if self._last_use[source] == place:
+                    del values[source]
         return values[self._output].reshape(len(images), -1).astype(np.int32)
 
 
-def _layer(item: Mapping[str, Any], arrays: Mapping[str, np.ndarray], ranges: Mapping[str, Any]) -> Any:
+def _layer(item: Mapping[str, Any], arrays: Mapping[str, np.ndarray], tensors: Mapping[str, Any]) -> Any:
     kind = item["kind"]
-    if kind == "sliding_window":
-        return _Window(item)
-    if kind == "max_pool":
-        return _MaxPool(item)
-    if kind == "matvec":
-        return _MatVec(item, arrays, *ranges[item["inputs"][0]], _storage(*ranges[item["outputs"][0]]))
+    ranges = [_int_range(tensors[name]["dtype"]) for name in item["inputs"]]
+    out = _storage(*_int_range(tensors[item["outputs"][0]]["dtype"]))
+    channels = tensors[item["outputs"][0]]["shape"][2]
+    makers: dict[str, Callable[[], Any]] = {
+        "sliding_window": lambda: _Window(item),
+        "matvec": lambda: _MatVec(item, arrays, *ranges[0], out),
+        "depthwise": lambda: _Depthwise(item, arrays, *ranges[0], out),
+        "max_pool": lambda: _MaxPool(item, ranges[0][0]),
+        "sum_pool": lambda: _SumPool(item, arrays, *ranges[0], channels, out),
+        "add": lambda: _Add(item, arrays, ranges, channels, out),
+        "concat": _Concat,
+        "threshold": lambda: _Threshold(item, arrays, *ranges[0], channels, out),
+        "argmax": _ArgMax,
+    }
+    if kind in makers:
+        return makers[kind]()
     raise DeployError(
         "version",
         f"layer {item['name']!r} is of the kind {kind!r}, which this driver does not know",
