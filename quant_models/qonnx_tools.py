@@ -170,12 +170,13 @@ def _on_grid(model: ModelWrapper, context: dict[str, np.ndarray], node: NodeProt
     source = model.find_producer(tensor)
     while source is not None and source.op_type in _MOVES:
         source = model.find_producer(source.input[0])
-    if source is None or source.op_type != "Quant":
+    if source is None or source.op_type not in ("Quant", "BipolarQuant"):
         raise PackageError(
             f"input {index} of node {node.name!r} does not come from a quantizer",
             "quantize the inputs and weights of the last layer",
         )
-    scale, zero = model.get_initializer(source.input[1]), model.get_initializer(source.input[2])
+    scale = model.get_initializer(source.input[1])
+    zero = model.get_initializer(source.input[2]) if source.op_type == "Quant" else np.zeros(1)
     if scale is None or scale.size != 1 or zero is None or np.any(zero != 0):
         raise PackageError(
             f"quantizer {source.name!r} of the last layer has not one scale and zero point 0",

@@ -1,29 +1,22 @@
-"""Which quantizer goes where: the only place that decides it.
-
-Weights are signed, narrow range (``-(2^(W-1)-1) .. 2^(W-1)-1``, no extra negative value), scales are
-learned. A convolution has one scale an output channel: the batch norm behind it absorbs them. The
-dense head has one scale for all classes, so that the argmax of the integer logits is the argmax of
-the real ones. Activations are unsigned with one learned scale a tensor.
+"""Bit widths of a network, and the choice and setting of its scales.
 
 Scales start where the mean squared error of the float twin's values is smallest
-(:func:`best_clip`), which matters below 4 bits.
+(:func:`best_clip`), which matters below 4 bits. Which quantizer goes where is decided in
+:mod:`quant_models.layers`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from finnspect.errors import ConfigError
 from torch import nn
 
-import quant_models.torch_compat  # noqa: F401  (before any brevitas layer is built)
-
 #: Candidate clips tried by :func:`best_clip`, as fractions of the largest magnitude.
 _CLIP_GRID = torch.linspace(0.02, 1.0, 99, dtype=torch.float64)
-_SUFFIX = re.compile(r"w(?P<w>\d+)a(?P<a>\d+)(?P<first>_first8)?")
+_SUFFIX = re.compile(r"w(?P<w>\d+)a(?P<a>\d+)(?P<first>_first8)?(?:_(?P<head>flat|gap))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +26,29 @@ class QuantSpec:
     Parameters
     ----------
     weight_bits
-        Bits of every weight, 2 to 8.
+        Bits of every weight, 2 to 8; 1 stands for bipolar weights, -1 and +1.
     act_bits
-        Bits of every activation, 1 to 8.
+        Bits of every activation, 1 to 8. With bipolar weights 1 stands for bipolar activations, else
+        for the codes 0 and 1.
     first_weight_bits
-        Bits of the first layer's weights; ``weight_bits`` unless the name ends in ``_first8``.
+        Bits of the first layer's weights; ``weight_bits`` unless the name holds ``_first8``.
+    head
+        ``flat`` (the last map is flattened), ``gap`` (it is averaged), or empty: as the family has it.
     """
 
     weight_bits: int
     act_bits: int
     first_weight_bits: int
+    head: str = ""
+
+    @property
+    def bipolar_activations(self) -> bool:
+        """Whether activations are -1 and +1."""
+        return self.weight_bits == 1 and self.act_bits == 1
 
     @classmethod
     def parse(cls, suffix: str) -> QuantSpec:
-        """Return the widths that ``w<W>a<A>`` or ``w<W>a<A>_first8`` stands for.
+        """Return what ``w<W>a<A>``, with ``_first8``, ``_flat`` or ``_gap`` behind it, stands for.
 
         Raises
         ------
@@ -56,89 +58,17 @@ class QuantSpec:
         match = _SUFFIX.fullmatch(suffix)
         if match is None:
             raise ConfigError(
-                f"bit widths {suffix!r} are not of the form w<bits>a<bits>", "write for example w4a4"
+                f"bit widths {suffix!r} are not of the form w<bits>a<bits>",
+                "write for example w4a4; _first8, then _flat or _gap may follow",
             )
         w, a = int(match["w"]), int(match["a"])
-        if not (2 <= w <= 8 and 1 <= a <= 8):
+        if not (1 <= w <= 8 and 1 <= a <= 8):
             raise ConfigError(
-                f"bit widths {suffix!r} are out of range: weights have 2 to 8 bits, activations 1 to 8",
+                f"bit widths {suffix!r} are out of range: weights have 1 (bipolar) to 8 bits, "
+                "activations 1 to 8",
                 "write for example w4a4",
             )
-        return cls(w, a, 8 if match["first"] else w)
-
-
-@dataclass(frozen=True, slots=True)
-class LayerFactory:
-    """Makes the layers of a topology, float or quantized.
-
-    Parameters
-    ----------
-    conv
-        ``conv(in_channels, out_channels, kernel, first)``: 'same' padding, no bias.
-    act
-        ``act()``: ReLU, quantized or not.
-    dense
-        ``dense(in_features, out_features)``: no bias.
-    """
-
-    conv: Callable[[int, int, int, bool], nn.Module]
-    act: Callable[[], nn.Module]
-    dense: Callable[[int, int], nn.Module]
-
-
-def float_layers() -> LayerFactory:
-    """Return the factory of the float twin."""
-    return LayerFactory(
-        conv=lambda cin, cout, kernel, first: nn.Conv2d(cin, cout, kernel, padding=kernel // 2, bias=False),
-        act=nn.ReLU,
-        dense=lambda fin, fout: nn.Linear(fin, fout, bias=False),
-    )
-
-
-def quant_layers(spec: QuantSpec) -> LayerFactory:
-    """Return the factory of brevitas layers for the widths of ``spec``."""
-    import brevitas.nn as qnn
-    from brevitas.inject.enum import ScalingImplType
-    from brevitas.quant.scaled_int import (
-        Int8WeightPerChannelFloat,
-        Int8WeightPerTensorFloat,
-        Uint8ActPerTensorFloatMaxInit,
-    )
-
-    learned = ScalingImplType.PARAMETER_FROM_STATS
-
-    def conv(cin: int, cout: int, kernel: int, first: bool) -> nn.Module:
-        return qnn.QuantConv2d(
-            cin,
-            cout,
-            kernel,
-            padding=kernel // 2,
-            bias=False,
-            weight_quant=Int8WeightPerChannelFloat,
-            weight_bit_width=spec.first_weight_bits if first else spec.weight_bits,
-            weight_scaling_impl_type=learned,
-        )
-
-    def act() -> nn.Module:
-        # The ReLU stays a node of its own (brevitas exports Relu + Quant); max_val is set by calibration.
-        return qnn.QuantReLU(
-            act_quant=Uint8ActPerTensorFloatMaxInit,
-            bit_width=spec.act_bits,
-            max_val=6.0,
-            return_quant_tensor=False,
-        )
-
-    def dense(fin: int, fout: int) -> nn.Module:
-        return qnn.QuantLinear(
-            fin,
-            fout,
-            bias=False,
-            weight_quant=Int8WeightPerTensorFloat,
-            weight_bit_width=spec.weight_bits,
-            weight_scaling_impl_type=learned,
-        )
-
-    return LayerFactory(conv=conv, act=act, dense=dense)
+        return cls(w, a, 8 if match["first"] else w, match["head"] or "")
 
 
 def best_clip(values: torch.Tensor, bits: int, *, signed: bool) -> torch.Tensor:
@@ -179,9 +109,11 @@ def set_weight_clip(layer: nn.Module) -> None:
     """Set the learned weight scales of a brevitas layer from its present weights."""
     scaling = layer.weight_quant.tensor_quant.scaling_impl
     weight = layer.weight
-    rows = weight.reshape(weight.shape[0], -1) if scaling.value.numel() > 1 else weight.reshape(1, -1)
-    bits = int(layer.weight_quant.bit_width())
-    clip = best_clip(rows, bits, signed=True).to(weight.dtype).reshape(scaling.value.shape)
+    rows = weight.reshape(weight.shape[0], -1) if scaling.value.ndim > 0 else weight.reshape(1, -1)
+    bits = weight_bits(layer)
+    # A bipolar weight's best size is the mean one.
+    clip = rows.abs().mean(1).clamp(min=1e-6) if bits == 1 else best_clip(rows, bits, signed=True)
+    clip = clip.to(weight.dtype).reshape(scaling.value.shape)
     scaling.load_state_dict({"value": clip})  # loading ends the layer's own collection of statistics
 
 
@@ -189,8 +121,15 @@ def set_weight_clip(layer: nn.Module) -> None:
 def set_act_clip(layer: nn.Module, values: torch.Tensor) -> None:
     """Set the learned scale of a brevitas activation from a sample of its float twin's outputs."""
     quant = layer.act_quant.fused_activation_quant_proxy.tensor_quant
-    clip = best_clip(values.reshape(1, -1), int(quant.msb_clamp_bit_width_impl()), signed=False)
+    bits = int(quant.msb_clamp_bit_width_impl())
+    clip = best_clip(values.reshape(1, -1), bits, signed=bool(quant.int_quant.signed))
     quant.scaling_impl.value.copy_(clip.to(quant.scaling_impl.value.dtype).reshape(()))
+
+
+def weight_bits(layer: nn.Module) -> int:
+    """Return the bits of a layer's weights: 32 in float, 1 where they are bipolar."""
+    quant = getattr(layer, "weight_quant", None)
+    return 32 if quant is None or not quant.is_quant_enabled else int(quant.bit_width())
 
 
 def scale_parameters(model: nn.Module) -> list[nn.Parameter]:

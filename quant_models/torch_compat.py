@@ -1,7 +1,11 @@
-"""Let brevitas 0.13 run on torch 2.13. Import this module before any brevitas layer is built.
+"""Let brevitas 0.13 run, and train, on torch 2.13. Import this module before any brevitas layer is built.
 
 torch 2.13 removed named tensors and with them ``Tensor.rename``, which brevitas 0.13.0 calls in every
 quantized layer to drop names that no tensor can have any more. Without names the call is the identity.
+
+Brevitas builds every quantizer anew when a state dict is loaded, so that the learned scales become
+other parameters and an optimizer goes on with the old ones: scales would stop learning the first time
+that the averaged weights are swapped in. It is told to load into the quantizers that are there.
 """
 
 from __future__ import annotations
@@ -17,3 +21,7 @@ def _rename(self: torch.Tensor, *_names: Any, **_rename_map: Any) -> torch.Tenso
 
 if not hasattr(torch.Tensor, "rename"):
     torch.Tensor.rename = _rename
+
+import brevitas.config  # noqa: E402  (brevitas needs the above)
+
+brevitas.config.REINIT_ON_STATE_DICT_LOAD = False

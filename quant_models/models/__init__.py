@@ -16,7 +16,7 @@ from quant_models.models.registry import (
     register_model,
 )
 
-from quant_models.models import cnv  # isort: skip  (registers its families)
+from quant_models.models import cnv, dsnet, mlp, resnet, vgg  # isort: skip  (register their families)
 
 __all__ = [
     "ModelCost",
@@ -25,7 +25,11 @@ __all__ = [
     "build_model",
     "cnv",
     "default_image_size",
+    "dsnet",
+    "mlp",
     "model_cost",
     "parse_name",
     "register_model",
+    "resnet",
+    "vgg",
 ]

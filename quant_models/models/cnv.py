@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 import torch
-from finnspect.errors import ConfigError
 from torch import nn
 
+from quant_models.layers import LayerFactory, PixelScale
+from quant_models.models.parts import check_divides, head_dense, head_pool
 from quant_models.models.registry import register_model
-from quant_models.quantizers import LayerFactory
 
 KERNEL = 3
 POOL = 2
@@ -28,18 +28,6 @@ CHANNELS: Mapping[str, tuple[int, ...]] = MappingProxyType(
         "cnv_tiny": (8, 16, 16),  # 16x16 grey to 4 classes: 3,784 weights, 94 k MACs
     }
 )
-
-
-class PixelScale(nn.Module):
-    """Multiply pixel codes by the real value of code 1."""
-
-    def __init__(self, scale: float) -> None:
-        super().__init__()
-        self.register_buffer("scale", torch.tensor(scale, dtype=torch.float32))
-
-    def forward(self, codes: torch.Tensor) -> torch.Tensor:
-        """Return ``codes * scale``, of the same shape."""
-        return codes * self.scale
 
 
 class Stage(nn.Module):
@@ -91,30 +79,27 @@ class Cnv(nn.Module):
         super().__init__()
         height, width, in_channels = input_shape
         shrink = POOL ** len(channels)
-        if height % shrink or width % shrink or min(height, width) < shrink:
-            raise ConfigError(
-                f"an input of {height}x{width} pixels cannot be halved {len(channels)} times",
-                f"use a height and a width that are multiples of {shrink}",
-            )
+        check_divides(height, width, len(channels))
         self.pixels = PixelScale(scale)
         counts = (in_channels, *channels)
         self.stages = nn.Sequential(
             *(Stage(layers, counts[i], counts[i + 1], first=i == 0) for i in range(len(channels)))
         )
-        self.head = layers.dense((height // shrink) * (width // shrink) * channels[-1], classes)
+        self.pool = head_pool(layers, (height // shrink, width // shrink))
+        self.head = head_dense(layers, (height // shrink, width // shrink), channels[-1], classes)
 
     def forward(self, codes: torch.Tensor) -> torch.Tensor:
         """Return the logits (N, classes) of pixel codes (N, C, H, W)."""
-        return self.head(torch.flatten(self.stages(self.pixels(codes)), 1))
+        return self.head(torch.flatten(self.pool(self.stages(self.pixels(codes))), 1))
 
 
-@register_model("cnv", image_size=64)
+@register_model("cnv", image_size=64, heads=("flat", "gap"))
 def cnv(layers: LayerFactory, classes: int, input_shape: tuple[int, int, int], scale: float) -> Cnv:
     """Five stages for 64x64 images."""
     return Cnv(layers, CHANNELS["cnv"], classes, input_shape, scale)
 
 
-@register_model("cnv_tiny", image_size=16)
+@register_model("cnv_tiny", image_size=16, heads=("flat", "gap"))
 def cnv_tiny(layers: LayerFactory, classes: int, input_shape: tuple[int, int, int], scale: float) -> Cnv:
     """Three small stages for tests and quick looks, from 8x8 pixels on."""
     return Cnv(layers, CHANNELS["cnv_tiny"], classes, input_shape, scale)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
 from finnspect.errors import ConfigError
 from torch import nn
 
-from quant_models.quantizers import LayerFactory, QuantSpec, float_layers, quant_layers
+from quant_models.layers import FloatLayers, LayerFactory, QuantLayers
+from quant_models.quantizers import QuantSpec, weight_bits
 
-#: Bit widths that are listed and tested; any ``w<2..8>a<1..8>`` is accepted.
+#: Bit widths that are listed and tested for every family; any ``w<2..8>a<1..8>`` is accepted.
 STANDARD_BITS = ("w8a8", "w4a4", "w3a3", "w2a2")
+#: Bipolar weights, for the families that have them.
+BIPOLAR_BITS = ("w1a4", "w1a2")
+#: Bipolar weights and activations; these have no zero, so nothing may be padded behind the first layer.
+BIPOLAR_ACTIVATION_BITS = ("w1a1",)
 
 
 class Family(Protocol):
@@ -30,12 +35,20 @@ class Family(Protocol):
 class _Entry:
     build: Family
     image_size: int
+    bits: tuple[str, ...]
+    heads: tuple[str, ...]
 
 
 _FAMILIES: dict[str, _Entry] = {}
 
 
-def register_model(name: str, *, image_size: int) -> Callable[[Family], Family]:
+def register_model(
+    name: str,
+    *,
+    image_size: int,
+    bits: tuple[str, ...] = STANDARD_BITS + BIPOLAR_BITS,
+    heads: tuple[str, ...] = (),
+) -> Callable[[Family], Family]:
     """Register a family under ``name``.
 
     Parameters
@@ -44,12 +57,17 @@ def register_model(name: str, *, image_size: int) -> Callable[[Family], Family]:
         Family name, without the bit widths.
     image_size
         Side, in pixels, of the square input it was made for.
+    bits
+        Widths that are listed and tested. Bipolar ones (``w1a...``) are refused where none is listed,
+        bipolar activations (``w1a1``) where that is not.
+    heads
+        The heads that a name may ask for by ``_flat`` or ``_gap``; the first is the family's own.
     """
 
     def register(build: Family) -> Family:
         if name in _FAMILIES:
             raise ValueError(f"model family {name!r} is registered twice")
-        _FAMILIES[name] = _Entry(build, image_size)
+        _FAMILIES[name] = _Entry(build, image_size, bits, heads)
         return build
 
     return register
@@ -57,7 +75,7 @@ def register_model(name: str, *, image_size: int) -> Callable[[Family], Family]:
 
 def available_models() -> list[str]:
     """Return the standard model names."""
-    return [f"{family}_{bits}" for family in sorted(_FAMILIES) for bits in STANDARD_BITS]
+    return [f"{family}_{bits}" for family in sorted(_FAMILIES) for bits in _FAMILIES[family].bits]
 
 
 def parse_name(name: str) -> tuple[str, QuantSpec]:
@@ -71,8 +89,32 @@ def parse_name(name: str) -> tuple[str, QuantSpec]:
     for family in sorted(_FAMILIES, key=len, reverse=True):
         suffix = name.removeprefix(f"{family}_")
         if suffix != name and suffix.startswith("w"):
-            return family, QuantSpec.parse(suffix)
+            spec = QuantSpec.parse(suffix)
+            _check_spec(name, family, spec)
+            return family, spec
     raise ConfigError(f"unknown model {name!r}", f"choose one of {', '.join(available_models())}")
+
+
+def _check_spec(name: str, family: str, spec: QuantSpec) -> None:
+    """Refuse widths and heads that a family does not have."""
+    entry = _FAMILIES[family]
+    if spec.weight_bits == 1 and not any(bits.startswith("w1a") for bits in entry.bits):
+        raise ConfigError(
+            f"model {name!r}: bit widths: the family {family!r} has no bipolar weights",
+            "use 2 to 8 bits: w2a2",
+        )
+    if spec.bipolar_activations and "w1a1" not in entry.bits:
+        able = ", ".join(sorted(f for f, e in _FAMILIES.items() if "w1a1" in e.bits))
+        raise ConfigError(
+            f"model {name!r}: bit widths: the family {family!r} pads its maps with zeros, which bipolar "
+            "activations do not have",
+            f"use w1a2, or a family without padding ({able})",
+        )
+    if spec.head and spec.head not in entry.heads:
+        raise ConfigError(
+            f"model {name!r}: the family {family!r} has no head {spec.head!r}",
+            f"leave _{spec.head} out" + (f", or use {' or '.join(entry.heads)}" if entry.heads else ""),
+        )
 
 
 def default_image_size(name: str) -> int:
@@ -81,14 +123,16 @@ def default_image_size(name: str) -> int:
 
 
 def _build(
-    name: str, layers: LayerFactory, classes: int, input_shape: tuple[int, int, int], scale: float
+    name: str, layers: type[LayerFactory], classes: int, input_shape: tuple[int, int, int], scale: float
 ) -> nn.Module:
-    family, _ = parse_name(name)
+    family, spec = parse_name(name)
     if classes < 2:
         raise ConfigError(f"a classifier of {classes} classes", "give data with at least two classes")
     if input_shape[2] not in (1, 3):
         raise ConfigError(f"input of {input_shape[2]} channels", "images are grey (1) or RGB (3)")
-    return _FAMILIES[family].build(layers, classes, input_shape, scale)
+    entry = _FAMILIES[family]
+    spec = replace(spec, head=spec.head or next(iter(entry.heads), ""))
+    return entry.build(layers(spec), classes, input_shape, scale)
 
 
 def build_model(
@@ -99,7 +143,8 @@ def build_model(
     Parameters
     ----------
     name
-        For example ``cnv_w4a4``; ``cnv_w4a4_first8`` keeps 8-bit weights in the first layer.
+        For example ``cnv_w4a4``; ``cnv_w4a4_first8`` keeps 8-bit weights in the first layer,
+        ``cnv_w4a4_gap`` averages the last map instead of flattening it.
     classes
         Number of classes.
     input_shape
@@ -117,22 +162,36 @@ def build_model(
     ConfigError
         Unknown name, or an input that the topology cannot divide.
     """
-    return _build(name, quant_layers(parse_name(name)[1]), classes, input_shape, scale)
+    return _build(name, QuantLayers, classes, input_shape, scale)
 
 
 def build_float_twin(
     name: str, classes: int, input_shape: tuple[int, int, int], scale: float = 1 / 255
 ) -> nn.Module:
     """Build the float network of the same topology and parameter names as :func:`build_model`."""
-    return _build(name, float_layers(), classes, input_shape, scale)
+    return _build(name, FloatLayers, classes, input_shape, scale)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCost:
-    """Size of a network: weights (batch norm and scales apart) and multiply-accumulates an image."""
+    """Size of a network.
+
+    Parameters
+    ----------
+    weights
+        Number of weights, batch norm and scales apart.
+    macs
+        Multiply-accumulates an image.
+    weight_bits
+        Bits of all weights together.
+    parameters
+        Number of all learned values: weights, batch norm, scales.
+    """
 
     weights: int
     macs: int
+    weight_bits: int
+    parameters: int
 
 
 @torch.no_grad()
@@ -153,9 +212,15 @@ def model_cost(model: nn.Module, input_shape: tuple[int, int, int]) -> ModelCost
     training = model.training
     try:
         height, width, channels = input_shape
-        model.eval()(torch.zeros(1, channels, height, width))
+        device = next(model.parameters()).device
+        model.eval()(torch.zeros(1, channels, height, width, device=device))
     finally:
         model.train(training)
         for hook in hooks:
             hook.remove()
-    return ModelCost(weights=sum(m.weight.numel() for m in counted), macs=macs)
+    return ModelCost(
+        weights=sum(m.weight.numel() for m in counted),
+        macs=macs,
+        weight_bits=sum(m.weight.numel() * weight_bits(m) for m in counted),
+        parameters=sum(p.numel() for p in model.parameters()),
+    )

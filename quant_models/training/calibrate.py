@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from quant_models.layers import QUANTIZED_OUTPUTS
 from quant_models.quantizers import set_act_clip, set_weight_clip
 
 #: Values of one activation that a clip is chosen from; a sample is enough for one scale.
@@ -25,16 +26,19 @@ def quantize_from(model: nn.Module, twin: nn.Module, images: torch.Tensor) -> No
     missing, unexpected = model.load_state_dict(twin.state_dict(), strict=False)
     assert not unexpected and all(name.endswith("scaling_impl.value") for name in missing)
 
-    sample: dict[str, torch.Tensor] = {}
+    sample: dict[str, list[torch.Tensor]] = {}
 
     def keep(name: str) -> object:
         def hook(_layer: nn.Module, _args: tuple, output: torch.Tensor) -> None:
             flat = output.flatten()
-            sample[name] = flat[:: max(1, flat.numel() // _SAMPLE)].clone()
+            # A quantizer that both sides of an add go through is called once for each.
+            sample.setdefault(name, []).append(flat[:: max(1, flat.numel() // _SAMPLE)].clone())
 
         return hook
 
-    hooks = [m.register_forward_hook(keep(n)) for n, m in twin.named_modules() if isinstance(m, nn.ReLU)]
+    hooks = [
+        m.register_forward_hook(keep(n)) for n, m in twin.named_modules() if isinstance(m, QUANTIZED_OUTPUTS)
+    ]
     try:
         twin.eval()(images.float())
     finally:
@@ -44,4 +48,4 @@ def quantize_from(model: nn.Module, twin: nn.Module, images: torch.Tensor) -> No
         if isinstance(layer, nn.Conv2d | nn.Linear):
             set_weight_clip(layer)
     for name, values in sample.items():
-        set_act_clip(model.get_submodule(name), values)
+        set_act_clip(model.get_submodule(name), torch.cat(values))

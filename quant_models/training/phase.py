@@ -117,7 +117,7 @@ def measure_statistics(net: nn.Module, images: torch.Tensor, batch_size: int) ->
     images
         Pixel codes as the network will see them in use, shape (N, C, H, W).
     """
-    norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
+    norms = [m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     momenta, training = [norm.momentum for norm in norms], net.training
     for norm in norms:
         norm.reset_running_stats()

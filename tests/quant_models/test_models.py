@@ -28,20 +28,23 @@ def test_names_cover_every_family_and_standard_width():
         ("cnv_w4a4", ("cnv", QuantSpec(4, 4, 4))),
         ("cnv_tiny_w2a3", ("cnv_tiny", QuantSpec(2, 3, 2))),
         ("cnv_w3a3_first8", ("cnv", QuantSpec(3, 3, 8))),
+        ("resnet8_w1a2_first8_flat", ("resnet8", QuantSpec(1, 2, 8, "flat"))),
     ],
 )
 def test_parse_name(name, expected):
     assert parse_name(name) == expected
 
 
-@pytest.mark.parametrize("name", ["resnet_w4a4", "cnv", "cnv_", "cnv_tiny", "", "cnv_4w4a"])
+@pytest.mark.parametrize("name", ["resnet_w4a4", "ds_w4a4", "cnv", "cnv_", "cnv_tiny", "", "cnv_4w4a"])
 def test_unknown_family_is_refused_with_the_known_names(name):
     with pytest.raises(ConfigError, match="unknown model") as error:
         parse_name(name)
     assert "cnv_w4a4" in error.value.remedy
 
 
-@pytest.mark.parametrize("name", ["cnv_w4", "cnv_w1a4", "cnv_w9a4", "cnv_w4a0", "cnv_w4a4_last8"])
+@pytest.mark.parametrize(
+    "name", ["cnv_w4", "cnv_w0a4", "cnv_w1a1", "dsnet_w1a4", "cnv_w9a4", "cnv_w4a0", "cnv_w4a4_last8"]
+)
 def test_malformed_or_impossible_widths_are_refused(name):
     with pytest.raises(ConfigError, match="bit widths"):
         parse_name(name)
@@ -161,3 +164,12 @@ def test_pool_and_activation_commute():
         first = stage(x)
         assert torch.equal(first, stage.eval()(x))
     assert len(first.unique()) > 4
+
+
+def test_loading_a_state_keeps_the_learned_scales_the_same_parameters():
+    """An optimizer holds them, and the averaged weights are loaded at every validation."""
+    net = build_model("cnv_tiny_w4a4", 4, (16, 16, 1))
+    net(torch.randn(2, 1, 16, 16))
+    before = [id(p) for p in net.parameters()]
+    net.load_state_dict(net.state_dict())
+    assert [id(p) for p in net.parameters()] == before
