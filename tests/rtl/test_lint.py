@@ -36,6 +36,13 @@ VARIANTS: list[tuple[str, Mapping[str, int | str]]] = [
     ("fs_swg", {"H": 4, "W": 3, "KH": 4, "KW": 3, "C": 4, "SIMD": 2, "REPEAT": 2}),
     ("fs_swg", {"H": 4, "W": 3, "KH": 1, "KW": 1, "C": 4, "SIMD": 4, "REPEAT": 2}),
     ("fs_swg", {"H": 4, "W": 3, "KH": 1, "KW": 1, "C": 4, "SIMD": 2}),
+    ("fs_swg", SWG | {"DEPTHWISE": 1, "PAD": -16}),
+    ("fs_swg", SWG | {"SIMD": 12, "REPEAT": 2}),
+    ("fs_swg", SWG | {"SIMD": 36, "SW": 2}),
+    ("fs_swg", SWG | {"SIMD": 36, "REPEAT": 3, "W": 8}),
+    ("fs_swg", {"H": 8, "W": 8, "C": 1, "SIMD": 3}),
+    ("fs_swg", {"H": 8, "W": 8, "C": 2, "KW": 1, "SIMD": 6}),
+    ("fs_swg", {"H": 4, "W": 3, "KH": 4, "KW": 3, "C": 4, "SIMD": 8, "REPEAT": 2}),
     ("fs_swg", {"H": 1, "W": 1, "KH": 3, "KW": 3, "PT": 2, "PL": 2, "PB": 2, "PR": 2, "C": 1}),
     ("fs_maxpool", POOL),
     ("fs_maxpool", POOL | {"PE": 3, "W": 16, "RAM_STYLE": "block"}),
@@ -46,6 +53,23 @@ VARIANTS: list[tuple[str, Mapping[str, int | str]]] = [
     ("fs_mvau", MVAU | {"THRESHOLDS": 15, "MUL_STYLE": "dsp", "WEIGHT_STYLE": "block"}),
     ("fs_mvau", MVAU | {"O_BITS": 12, "WEIGHT_BANK": 4, "WEIGHT_FILE": "weights"}),
     ("fs_mvau", MVAU | {"THRESHOLDS": 7, "O_BITS": 3, "MW": 4, "MH": 3, "WEIGHT_STYLE": "distributed"}),
+]
+
+STEPS = {"PE": 2, "SETS": 2, "X_BITS": 5}
+SUM = {"PE": 2, "STEPS": 7, "O_BITS": 3, "A_SIGNED": 1, "MUL_A": -3, "ACC_BITS": 9}
+VARIANTS += [
+    ("fs_fork", {"WIDTH": 1, "N": 3}),
+    ("fs_concat", {"N": 3, "WIDTH": 1}),
+    ("fs_argmax", {"C": 1, "BITS": 1, "SIGNED": 0, "O_BITS": 1}),
+    ("fs_thresholds", STEPS),
+    ("fs_thresholds", STEPS | {"TABLE": 1}),
+    ("fs_thresholds", STEPS | {"SETS": 1, "SHARED": 1, "TABLE": 1, "X_SIGNED": 0}),
+    ("fs_thresholds", STEPS | {"SETS": 1, "SHARED": 1, "X_SIGNED": 0, "O_BASE": -8}),
+    ("fs_thresholds", STEPS | {"SETS": 48, "STEPS": 7, "TABLE": 0}),
+    ("fs_thresholds", STEPS | {"SETS": 16, "TABLE": 1}),
+    ("fs_add", SUM),
+    ("fs_add", SUM | {"SHARED": 0, "SETS": 2, "TABLE": 1}),
+    ("fs_add", SUM | {"PAIR": 1, "TABLE": 1}),
 ]
 
 CASES = [(path.stem, {}) for path in LIBRARY] + VARIANTS
@@ -80,6 +104,8 @@ def yosys_folder(tmp_path_factory):
         for p in range(3)
         for s in range(8)
     ]
+    rows = ("", "_p000", "_p001")
+    names += [f"steps{row}{level}.mem" for row in rows for level in ("", *(f"_l{i}" for i in range(4)))]
     for name in names:
         (folder / name).write_text("0\n")
     return folder
@@ -157,10 +183,17 @@ BAD_PARAMETERS = [
     ("fs_ram", {"RAM_STYLE": "blok"}, "RAM_STYLE is auto, block or distributed"),
     ("fs_dwc", {"IN_WIDTH": 6, "OUT_WIDTH": 4}, "divides the other"),
     ("fs_swg", {"C": 4, "SIMD": 3}, "SIMD divides C"),
+    ("fs_swg", {"C": 4, "SIMD": 8}, "whole kernel rows"),
+    ("fs_swg", {"DEPTHWISE": 1, "REPEAT": 2}, "with REPEAT 1"),
     ("fs_swg", {"H": 2}, "larger than the padded map"),
     ("fs_swg", {"PT": 3}, "padding is less than the kernel"),
     ("fs_maxpool", {"C": 4, "PE": 3}, "PE divides C"),
     ("fs_maxpool", {"H": 1}, "larger than the map"),
+    ("fs_fork", {"N": 1}, "N is at least 2"),
+    ("fs_concat", {"N": 1}, "N is at least 2"),
+    ("fs_argmax", {"C": 20, "O_BITS": 4}, "needs more than O_BITS"),
+    ("fs_add", {"MUL_A": 0}, "multipliers are not zero"),
+    ("fs_thresholds", {"SETS": 2, "SHARED": 1}, "shared staircase is one set"),
 ]
 
 

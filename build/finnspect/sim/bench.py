@@ -21,6 +21,7 @@ from finnspect.process import run_tool
 from finnspect.sim.verilator import CACHE_DIR, VerilatorJob, build
 
 TOP = "fs_bench_top"
+_SIZED = re.compile(r"[0-9]+'h[0-9a-f]+")
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
@@ -43,9 +44,10 @@ class Bench:
     module
         Module name, with ports ``clk``, ``rst_n`` and streams.
     params
-        Parameters of the instance; strings are passed quoted.
+        Parameters of the instance; strings are passed quoted, numbers like ``32'h1f`` as they are.
     inputs, outputs
-        Port prefix (``s_axis``) -> beats to send, or beats expected.
+        Port prefix (``s_axis``) -> beats to send, or beats expected. Several streams on one port are
+        named ``s_axis.0``, ``s_axis.1`` and so on; the first is in the low bits.
     """
 
     name: str
@@ -153,11 +155,18 @@ def stream(values: np.ndarray, bits: int) -> Stream:
 
 
 def _literal(value: int | str) -> str:
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    if isinstance(value, str):
+        return value if _SIZED.fullmatch(value) else f'"{value}"'
+    return str(value)
 
 
 def _parameters(params: Mapping[str, int | str]) -> str:
     return ",\n    ".join(f".{name}({_literal(value)})" for name, value in params.items())
+
+
+def _net(index: int, port: str) -> str:
+    """Return the prefix of the nets, and of the files, of a bench's stream."""
+    return f"b{index}_{port.replace('.', '_')}"
 
 
 def _instance(index: int, bench: Bench, timeout: int) -> tuple[str, list[str]]:
@@ -165,10 +174,11 @@ def _instance(index: int, bench: Bench, timeout: int) -> tuple[str, list[str]]:
     lines = [f"  // {bench}"]
     ports = [".clk(clk)", ".rst_n(rst_n)"]
     done = []
+    nets: dict[str, list[str]] = {}
     ends = [("fs_tb_source", "m_axis", p, s) for p, s in bench.inputs.items()]
     ends += [("fs_tb_sink", "s_axis", p, s) for p, s in bench.outputs.items()]
     for number, (module, side, port, beats) in enumerate(ends):
-        net = f"b{index}_{port}"
+        net = _net(index, port)
         lines.append(f"  wire [{beats.width - 1}:0] {net}_tdata;")
         lines.append(f"  wire {net}_tvalid, {net}_tready, {net}_done;")
         params = {
@@ -184,8 +194,11 @@ def _instance(index: int, bench: Bench, timeout: int) -> tuple[str, list[str]]:
             f"  {module} #(\n    {_parameters(params)}\n  ) u_{net} "
             f"(.clk(clk), .rst_n(rst_n), {streams}, .done({net}_done));"
         )
-        ports += [f".{port}_t{x}({net}_t{x})" for x in ("data", "valid", "ready")]
+        nets.setdefault(port.split(".")[0], []).append(net)
         done.append(f"{net}_done")
+    for port, joined in nets.items():
+        for x in ("data", "valid", "ready"):
+            ports.append(f".{port}_t{x}({{{', '.join(f'{net}_t{x}' for net in reversed(joined))}}})")
     params = f" #(\n    {_parameters(bench.params)}\n  )" if bench.params else ""
     lines.append(f"  {bench.module}{params} u_b{index} ({', '.join(ports)});\n")
     return "\n".join(lines), done
@@ -228,7 +241,7 @@ def _write_inputs(benches: Sequence[Bench], folder: Path) -> None:
             if not beats.beats or min(beats.beats) < 0 or top >> beats.width:
                 raise ConfigError(f"bench {bench}: {port} has no beats, or one beyond {beats.width} bits")
             text = "".join(f"{beat:0{digits}x}\n" for beat in beats.beats)
-            (folder / f"b{index}_{port}.hex").write_text(text)
+            (folder / f"{_net(index, port)}.hex").write_text(text)
 
 
 def build_benches(
@@ -315,7 +328,7 @@ def run_mode(benches: Sequence[Bench], executable: Path, mode: StallMode, timeou
     run_tool(run_command(executable, mode), what, folder, timeout_s=timeout_s)
     results: dict[tuple[str, str], dict[str, Output]] = {}
     for index, bench in enumerate(benches):
-        outputs = {port: _read_output(folder / f"b{index}_{port}.txt") for port in bench.outputs}
+        outputs = {port: _read_output(folder / f"{_net(index, port)}.txt") for port in bench.outputs}
         for port, output in outputs.items():
             _compare(bench, mode, port, output.beats, bench.outputs[port].beats)
         results[bench.name, mode.name] = outputs
