@@ -86,7 +86,7 @@ module fs_fifo #(
         .wr_addr(wr_addr_q),
         .wr_data(s_axis_tdata),
         .s_req_addr(rd_addr_q),
-        .s_req_zero(1'b0),
+        .s_req_pad(1'b0),
         .s_req_tvalid(not_empty_q),
         .s_req_tready(rd_ready),
         .m_axis_tdata,

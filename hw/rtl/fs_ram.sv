@@ -1,8 +1,8 @@
 // Memory with one write port and one read port; the reads are a stream.
 //
 // A request (s_req_addr) is taken when s_req_tvalid and s_req_tready are high; its word leaves on m_axis, in order,
-// one a cycle. A request with s_req_zero set leaves as zero, whatever its address: padding, without a mux
-// at the output (the output register is cleared instead).
+// one a cycle. A request with s_req_pad set leaves as PAD_WORD, whatever its address: padding, without a mux
+// at the output (the output register is reset instead).
 // Latency from request to m_axis: 1 cycle with distributed memory, 2 with block memory (whose output
 // is registered before use). A word may be requested in the cycle after its write, and overwritten
 // in the cycle after its request was taken; a read and a write of one address in one cycle are undefined.
@@ -15,6 +15,7 @@ module fs_ram #(
     parameter int unsigned WIDTH = 8,  // bits
     parameter int unsigned DEPTH = 64,  // words
     parameter string RAM_STYLE = "auto",
+    parameter logic [WIDTH-1:0] PAD_WORD = '0,
     localparam int unsigned ADDR_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1
 ) (
     input wire clk,
@@ -25,7 +26,7 @@ module fs_ram #(
     input wire [WIDTH-1:0] wr_data,
 
     input wire [ADDR_BITS-1:0] s_req_addr,
-    input wire s_req_zero,
+    input wire s_req_pad,
     input wire s_req_tvalid,
     output wire s_req_tready,
 
@@ -54,7 +55,7 @@ module fs_ram #(
     (* ram_style = "block", no_rw_check *)
     logic [WIDTH-1:0] mem[DEPTH];
     logic [WIDTH-1:0] word_q;
-    logic zero_q;
+    logic pad_q;
     logic word_valid_q;
 
     assign s_req_tready = out_free || !word_valid_q;
@@ -68,8 +69,8 @@ module fs_ram #(
     end
 
     always_ff @(posedge clk) begin
-      if (s_req_tready) zero_q <= s_req_zero;
-      if (out_free) out_q <= zero_q ? '0 : word_q;
+      if (s_req_tready) pad_q <= s_req_pad;
+      if (out_free) out_q <= pad_q ? PAD_WORD : word_q;
     end
 
     always_ff @(posedge clk) begin
@@ -92,7 +93,7 @@ module fs_ram #(
     end
 
     always_ff @(posedge clk) begin
-      if (out_free) out_q <= s_req_zero ? '0 : mem[s_req_addr];
+      if (out_free) out_q <= s_req_pad ? PAD_WORD : mem[s_req_addr];
     end
 
     always_ff @(posedge clk) begin

@@ -32,7 +32,7 @@ module filled #(
   fs_ram #(.WIDTH(WIDTH), .DEPTH(DEPTH), .RAM_STYLE(STYLE)) u_ram (
       .clk(clk), .rst_n(rst_n),
       .wr_en(!full), .wr_addr(fill_q[ADDR_BITS-1:0]), .wr_data(WIDTH'(7 * 32'(fill_q) + 3)),
-      .s_req_addr(s_axis_tdata[ADDR_BITS-1:0]), .s_req_zero(s_axis_tdata[ADDR_BITS]),
+      .s_req_addr(s_axis_tdata[ADDR_BITS-1:0]), .s_req_pad(s_axis_tdata[ADDR_BITS]),
       .s_req_tvalid(s_axis_tvalid && full), .s_req_tready(ready),
       .m_axis_tdata(m_axis_tdata), .m_axis_tvalid(m_axis_tvalid), .m_axis_tready(m_axis_tready));
 endmodule
