@@ -18,3 +18,5 @@ SIM_DIR = ROOT / "hw" / "sim"
 CONFIGS_DIR = ROOT / "build" / "configs"
 #: Model packages that the repository ships.
 PACKAGES_DIR = ROOT / "quant_models" / "packages"
+#: Harnesses of the formal proofs.
+FORMAL_DIR = ROOT / "hw" / "formal"
