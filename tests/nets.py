@@ -194,6 +194,11 @@ class QonnxWriter:
         self.scale = scale
         return self.then("Quant", *inputs, domain=QONNX, **values)
 
+    def bipolar(self, scale: float = 0.5) -> QonnxWriter:
+        """Activation quantizer to -1 and +1."""
+        self.scale = scale
+        return self.then("BipolarQuant", self.const(np.float32(scale)), domain=QONNX)
+
     def pool(self, kernel: int = 2, stride: int | None = None, **attributes: object) -> QonnxWriter:
         """Max pool."""
         values = {"kernel_shape": [kernel] * 2, "strides": [stride or kernel] * 2} | attributes
@@ -275,9 +280,8 @@ def make_package(folder: Path, net: QonnxWriter, name: str = "tiny-test") -> Mod
     path = net.save(folder / "model.qonnx.onnx")
     model = load_qonnx(path)
     network = read_network(model)
-    last = network.last
     logits = BatchRunner(model).run(net.images)
-    slopes, offsets = (np.array([float(v) for v in values]) for values in (last.slopes, last.offsets))
+    slopes, offsets = (np.array([float(v) for v in values]) for values in (network.slopes, network.offsets))
     golden = Golden(
         images=net.images,
         logits=logits.astype(np.float32),

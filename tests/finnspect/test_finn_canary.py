@@ -72,7 +72,7 @@ def passes(folder):
         with quiet():
             step.run(work)
         yield (f"frontend.{step.name}", *describe(work.model))
-    classes = [f"class{i}" for i in range(len(work.network.last.slopes))]
+    classes = [f"class{i}" for i in range(work.network.classes)]
     graph = compile_qonnx(NETWORK, classes, folder / "work").graph
     config = build_config(BOARD, 100.0, folder)
     config.output_dir = str(folder / "output")

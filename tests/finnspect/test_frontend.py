@@ -11,8 +11,8 @@ from finnspect.frontend import (
     check_against_qonnx,
     compile_package,
     compile_qonnx,
+    finn_road,
 )
-from finnspect.frontend import compile as compile_module
 from finnspect.frontend.steps import STEPS, Step
 from finnspect.ir import DataflowGraph, IntType, MatVec, MaxPool, SlidingWindow
 from finnspect.package import GOLDEN_FILE, INFO_FILE, ModelPackage, sha256_file
@@ -349,7 +349,7 @@ def test_a_step_that_changes_an_integer_is_named(package, tmp_path, monkeypatch)
         weights[0] += 1
         work.model.set_initializer(node.input[1], weights)
 
-    monkeypatch.setattr(compile_module, "STEPS", (*STEPS, Step("careless", careless)))
+    monkeypatch.setattr(finn_road, "STEPS", (*STEPS, Step("careless", careless)))
     with pytest.raises(VerificationError, match="after step 'careless'") as caught:
         compile_package(package, tmp_path)
     assert caught.value.layer == "MVAU_1"
@@ -365,6 +365,6 @@ def test_weights_that_finn_changed_are_named(package, tmp_path, monkeypatch):
 
     index = [step.name for step in STEPS].index("exact_thresholds")
     steps = (*STEPS[:index], Step("careless", careless), *STEPS[index:])
-    monkeypatch.setattr(compile_module, "STEPS", steps)
+    monkeypatch.setattr(finn_road, "STEPS", steps)
     with pytest.raises(VerificationError, match="FINN's weights vs the QONNX file"):
         compile_package(package, tmp_path)

@@ -24,10 +24,6 @@ def mean_subtraction():
     return finish(stage(net.then("Sub", net.const(0.5))))
 
 
-def input_quantizer():
-    return finish(stage(start().quant(8)))
-
-
 def missing_quantizer():
     return finish(start().conv(4).norm().relu().conv(4).norm().relu().quant())
 
@@ -35,10 +31,6 @@ def missing_quantizer():
 def float_weights():
     net = stage(start())
     return finish(net.then("Conv", net.const(net.rng.normal(size=(4, 4, 3, 3))), kernel_shape=[3, 3]))
-
-
-def groups():
-    return finish(stage(start()).conv(4, group=4).norm().relu().quant())
 
 
 def dilation():
@@ -49,19 +41,57 @@ def big_padding():
     return finish(start().conv(4, kernel=1, pad=1).norm().relu().quant())
 
 
-def residual():
+def gating():
     net = stage(start())
     branch = net.tip
+    net.then("GlobalAveragePool")
+    net.tip = net.node("Mul", [net.tip, branch])
+    net.value = np.zeros((net.samples, 4, 8, 8))
+    return finish(net.quant(scale=0.1))
+
+
+def two_branches():
+    """Two convolutions of one map; returns the writer and the tips of both."""
+    net = stage(start())
+    split = net.tip, net.value
+    first = net.conv(4).norm().tip
+    net.tip, net.value = split
     net.conv(4).norm()
-    net.tip = net.node("Add", [net.tip, branch])
+    return net, first, net.tip
+
+
+def unquantized_sum():
+    net, first, second = two_branches()
+    net.tip = net.node("Add", [first, second])
     return finish(net.relu().quant())
 
 
-def bipolar_weights(pad: int):
+def unequal_sum():
     net = stage(start())
-    raw = net.const(net.rng.choice([-1.0, 1.0], (4, 4, 3, 3)))
-    weights = net.node("BipolarQuant", [raw, net.const(1.0)], QONNX)
-    return finish(net.then("Conv", weights, kernel_shape=[3, 3], pads=[pad] * 4).norm().relu().quant())
+    split = net.tip, net.value
+    first = net.conv(4).norm().relu().quant(4, scale=0.3).tip
+    net.tip, net.value = split
+    second = net.conv(4).norm().relu().quant(4, scale=0.1).tip
+    net.tip = net.node("Add", [first, second])
+    return finish(net)
+
+
+def biased_argmax():
+    net = finish(stage(start()))
+    net.then("Add", net.const([[0.1, 0.2, 0.3]]))
+    net.tip = net.node("ArgMax", [net.tip], axis=1)
+    return net
+
+
+def joined():
+    net = stage(start())
+    split = net.tip, net.value
+    first = net.conv(4).norm().relu().quant(4, scale=0.3).tip
+    net.tip, net.value = split
+    second = net.conv(4).norm().relu().quant(4, scale=0.1).tip
+    net.tip = net.node("Concat", [first, second], axis=1)
+    net.value = np.concatenate([net.value, net.value], axis=1)
+    return finish(net)
 
 
 def operator(name: str, **attributes):
@@ -82,52 +112,20 @@ def softmax_head():
     return finish(stage(start())).then("Softmax", axis=1)
 
 
-def output_quantizer():
-    return finish(stage(start())).quant(8, signed=True)
-
-
-def scale_behind_relu():
-    net = start().conv(4).relu()
-    return finish(net.then("Mul", net.const(2.0)).quant())
-
-
 def dense_on_a_map():
     net = stage(start())
     return net.then("MatMul", net.weights((8, 3), 4, narrow=True, per_channel=False))
 
 
 CASES = {
-    "mean subtraction": (mean_subtraction, "sub_1", "shifts pixels", "only scale the pixels"),
-    "input quantizer": (input_quantizer, "quant_1", "input quantizer", "raw uint8 pixels"),
+    "mean subtraction": (mean_subtraction, "conv_", "shifted since 'sub_1'", "scale pixels only"),
     "missing quantizer": (missing_quantizer, "conv_", "is not quantized", "QuantReLU"),
     "float weights": (float_weights, "conv_", "float", "QuantConv2d"),
-    "groups": (groups, "conv_", "groups = 4", "groups=1"),
     "dilation": (dilation, "conv_", "dilation", "dilation=1"),
     "padding as large as the kernel": (big_padding, "conv_", "padding", "smaller than the kernel"),
-    "residual": (residual, "", "is read by", "chain"),
-    "bipolar weights": (lambda: bipolar_weights(0), "conv_", "not supported yet", "2 to 8 bits"),
-    "bipolar weights, padded": (lambda: bipolar_weights(1), "conv_", "no code for zero", "2-bit"),
     "sigmoid": (operator("Sigmoid"), "sigmoid_", "Sigmoid", "ReLU"),
     "softmax": (softmax_head, "softmax_", "Softmax", "leave it out"),
     "transposed convolution": (transposed, "convtranspose_", "ConvTranspose", "convolutions"),
-    "average pool": (
-        operator("AveragePool", kernel_shape=[2, 2]),
-        "averagepool_",
-        "AveragePool",
-        "not supported yet",
-    ),
-    "global average pool": (
-        operator("GlobalAveragePool"),
-        "globalaveragepool_",
-        "Global",
-        "not supported yet",
-    ),
-    "padded pool": (
-        lambda: finish(stage(start()).pool(pads=[1, 1, 1, 1])),
-        "maxpool_",
-        "padded",
-        "padding=0",
-    ),
     "pool with gaps": (lambda: finish(stage(start()).pool(2, 3)), "maxpool_", "stride", "stride = kernel"),
     "ceil pool": (
         lambda: finish(QonnxWriter((9, 9, 1)).pixels().conv(4).relu().quant().pool(2, ceil_mode=1)),
@@ -136,24 +134,6 @@ CASES = {
         "ceil_mode=False",
     ),
     "pool of pixels": (lambda: finish(stage(start().pool())), "maxpool_", "raw pixels", "resize"),
-    "batch norm behind an unquantized pool": (
-        lambda: finish(start().conv(4).pool().norm().relu().quant()),
-        "batchnormalization_",
-        "follows the pool",
-        "after the quantizer",
-    ),
-    "batch norm behind ReLU": (
-        lambda: finish(start().conv(4).relu().norm().quant()),
-        "batchnormalization_",
-        "does not follow",
-        "batch norm, ReLU",
-    ),
-    "scale behind ReLU": (
-        scale_behind_relu,
-        "mul_",
-        "between the ReLU",
-        "before the ReLU",
-    ),
     "9-bit weights": (
         lambda: finish(stage(start()).conv(4, bits=9).norm().relu().quant()),
         "quant_",
@@ -164,20 +144,8 @@ CASES = {
     "1-bit signed activations": (
         lambda: finish(start().conv(4).norm().quant(1, signed=True, scale=1.0)),
         "quant_",
-        "bipolar",
-        "1 bit unsigned",
-    ),
-    "signed after ReLU": (
-        lambda: finish(start().conv(4).norm().relu().quant(4, signed=True)),
-        "quant_",
-        "signed quantizer after the ReLU",
-        "unsigned",
-    ),
-    "narrow unsigned": (
-        lambda: finish(start().conv(4).relu().quant(4, narrow=True)),
-        "quant_",
-        "narrow",
-        "narrow_range",
+        "codes -1 and 0",
+        "BipolarQuant",
     ),
     "rounding to floor": (
         lambda: finish(start().conv(4).relu().quant(4, rounding_mode="FLOOR")),
@@ -185,14 +153,62 @@ CASES = {
         "FLOOR",
         "half to even",
     ),
-    "two quantizers": (lambda: finish(stage(start()).quant(3)), "quant_", "codes again", "one quantizer"),
-    "quantized logits": (output_quantizer, "quant_", "quantized or pooled", "no output quantizer"),
     "no dense layer": (lambda: stage(start()).conv(4), "conv_", "map of shape", "dense layer"),
     "dense on a map": (
         dense_on_a_map,
         "matmul_",
         "map of shape",
         "flatten",
+    ),
+    "gating": (gating, "mul_", "two computed tensors", "additions"),
+    "groups of two": (
+        lambda: finish(stage(start()).conv(4, group=2).norm().relu().quant()),
+        "conv_",
+        "groups = 2",
+        "depthwise",
+    ),
+    "padding of bipolar codes": (
+        lambda: finish(start().conv(4).norm().bipolar().conv(4).norm().relu().quant()),
+        "conv_",
+        "no code stands for the zeros",
+        "2-bit activations",
+    ),
+    "average over the border": (
+        lambda: finish(stage(start()).then("AveragePool", kernel_shape=[3, 3], pads=[1, 1, 1, 1])),
+        "averagepool_",
+        "count_include_pad=0",
+        "padding=0",
+    ),
+    "global average without a quantizer": (
+        lambda: finish(stage(start()).then("GlobalAveragePool")),
+        "gemm_",
+        "is not quantized and has 10 bits",
+        "quantizer behind the average pool",
+    ),
+    "average of unquantized values": (
+        lambda: finish(start().conv(4).relu().then("GlobalAveragePool").quant()),
+        "globalaveragepool_",
+        "not quantized",
+        "QuantReLU",
+    ),
+    "addition of unquantized branches": (
+        unquantized_sum,
+        "add_",
+        "differ from channel to channel",
+        "quantizer on each",
+    ),
+    "sum of scales without a common measure": (
+        unequal_sum,
+        "gemm_",
+        "is not quantized",
+        "share one quantizer",
+    ),
+    "concatenation of two scales": (joined, "concat_", "joins UINT4 of scale", "share one quantizer"),
+    "argmax of biased classes": (
+        biased_argmax,
+        "argmax_",
+        "different scales or biases",
+        "leave it out",
     ),
 }
 
@@ -219,7 +235,7 @@ def test_zero_point_is_refused(tmp_path):
 
 def test_activation_scale_for_each_channel_is_refused(tmp_path):
     net = start().conv(4).relu()
-    inputs = [net.const(np.full((1, 4, 1, 1), 0.1)), net.const(0.0), net.const(4.0)]
+    inputs = [net.const(np.linspace(0.1, 0.2, 4).reshape(1, 4, 1, 1)), net.const(0.0), net.const(4.0)]
     net.then("Quant", *inputs, domain=QONNX, signed=0, narrow=0, rounding_mode="ROUND")
     with pytest.raises(UnsupportedModelError, match="per-tensor scaling"):
         read_network(load_qonnx(finish(net).save(tmp_path / "m.onnx")))

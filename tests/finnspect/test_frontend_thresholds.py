@@ -8,7 +8,7 @@ from finnspect.frontend.thresholds import (
     channel_thresholds,
     clip_thresholds,
     exact_fractions,
-    layer_thresholds,
+    rounding_steps,
     sqrt,
 )
 from hypothesis import given, settings
@@ -36,7 +36,7 @@ positive_floats = st.floats(2**-10, 1e3, width=32).map(Fraction)
 )
 def test_staircase_equals_the_quantizer_at_and_around_every_step(slope, offset, scale, bits, signed):
     low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
-    thresholds = channel_thresholds(slope, offset, scale, range(low + 1, high + 1))
+    thresholds = channel_thresholds(slope, offset, rounding_steps(scale, range(low + 1, high + 1)))
     assert thresholds == sorted(thresholds)
     for threshold in thresholds:
         for a in (threshold - 1, threshold, threshold + 1):
@@ -46,22 +46,32 @@ def test_staircase_equals_the_quantizer_at_and_around_every_step(slope, offset, 
 
 def test_ties_go_to_even():
     # y / s = a / 2: a = 1 is 0.5 and rounds to 0, a = 3 is 1.5 and rounds to 2
-    assert channel_thresholds(Fraction(1, 2), Fraction(0), Fraction(1), range(1, 4)) == [2, 3, 6]
+    assert channel_thresholds(Fraction(1, 2), Fraction(0), rounding_steps(Fraction(1), range(1, 4))) == [
+        2,
+        3,
+        6,
+    ]
 
 
-def test_a_negative_slope_is_turned():
-    slopes, offsets = (Fraction(-3, 7), Fraction(3, 7)), (Fraction(1), Fraction(1))
-    codes = range(1, 8)
-    rows = layer_thresholds(slopes, offsets, Fraction(1, 3), codes, (-1, 1))
-    for a in range(-20, 20):
-        for row, slope, sign in zip(rows, slopes, (-1, 1), strict=True):
-            expected = code(slope * a + 1, Fraction(1, 3), 0, 7)
-            assert sum(sign * a >= t for t in row) == expected
+bound = st.one_of(st.none(), dyadic)
 
 
-def test_a_slope_of_the_wrong_sign_is_an_error():
-    with pytest.raises(ValueError, match="positive"):
-        channel_thresholds(Fraction(-1), Fraction(0), Fraction(1), range(1, 2))
+@settings(derandomize=True, max_examples=300, deadline=None)
+@given(slope=dyadic, offset=dyadic, scale=positive, low=bound, high=bound, bits=st.integers(1, 4))
+def test_staircase_of_a_bounded_value_that_may_fall(slope, offset, scale, low, high, bits):
+    """Where it falls, the staircase counts the codes that are not reached."""
+    if low is not None and high is not None and low > high:
+        low, high = high, low
+    steps = rounding_steps(scale, range(1, 1 << bits))
+    thresholds = channel_thresholds(slope, offset, steps, (low, high), (-50, 50))
+    assert thresholds == sorted(thresholds)
+    for a in range(-50, 51):
+        value = slope * a + offset
+        value = value if low is None else max(value, low)
+        value = value if high is None else min(value, high)
+        count = sum(a >= t for t in thresholds)
+        expected = code(value, scale, 0, len(steps))
+        assert (count if slope >= 0 else len(steps) - count) == expected
 
 
 @pytest.mark.parametrize("value", [Fraction(9, 4), Fraction(2), Fraction(1e-5), Fraction(12345678.9)])

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finnspect.errors import VerificationError
-from finnspect.frontend.execution import BatchRunner, Float64Model, run_activations
+from finnspect.frontend.execution import BatchRunner, run_activations
+from finnspect.frontend.float64 import Float64Model
+from finnspect.frontend.lower import layer_names
 from finnspect.frontend.network import Network
 from finnspect.frontend.qonnx_file import load_qonnx
 from finnspect.frontend.reader import read_network
-from finnspect.ir import DataflowGraph, MatVec, MaxPool
+from finnspect.ir import ArgMax, DataflowGraph, MatVec, MaxPool
 from finnspect.package import ModelPackage
 from finnspect.reference import Reference, predictions, real_logits
 
@@ -192,22 +194,24 @@ class _Probe:
     layer: str
     tensor: str
     qonnx: str
+    layout: str
     scale: np.ndarray
     offset: np.ndarray
 
 
 def _probes(graph: DataflowGraph, network: Network) -> list[_Probe]:
-    layers = [layer for layer in graph if isinstance(layer, MatVec | MaxPool)]
+    """Return a probe of each layer that the file shows; all of the graph's, checked to be the network's."""
+    names = layer_names(network)
     probes = []
-    for layer, source in zip(layers, network.layers, strict=True):
-        if source is network.last:
-            scale, offset = graph.logit_scale, graph.logit_bias
-        elif source.tensor is None:
-            continue
-        else:
-            step = source.scale if isinstance(layer, MaxPool) else source.quantizer.scale
-            scale, offset = np.array([float(step)]), np.zeros(1)
-        probes.append(_Probe(layer.name, layer.output, source.tensor, scale, offset))
+    for source in network.layers:
+        layer = graph.layer(names[source.output])
+        if source.probe is not None:
+            scale, offset = (
+                np.array([float(v) for v in values]) for values in (source.probe.slopes, source.probe.offsets)
+            )
+            probes.append(
+                _Probe(layer.name, layer.output, source.probe.tensor, source.probe.layout, scale, offset)
+            )
     return probes
 
 
@@ -216,8 +220,10 @@ def _integers(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return an execution's integers (N, H, W, C) as float64, and whether each is close to one."""
     tensor = context[probe.qonnx].astype(np.float64)
-    tensor = tensor.transpose(0, 2, 3, 1) if tensor.ndim == 4 else tensor
-    real = (tensor.reshape(-1, *graph.tensors[probe.tensor].shape) - probe.offset) / probe.scale
+    height, width, channels = graph.tensors[probe.tensor].shape
+    if probe.layout in ("NCHW", "CHW"):
+        tensor = tensor.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
+    real = (tensor.reshape(-1, height, width, channels) - probe.offset) / probe.scale
     integers = np.round(real)
     return integers, np.abs(real - integers) <= RESIDUE
 
@@ -262,10 +268,14 @@ def _require_equal(
 
 def _predictions(values: dict[str, np.ndarray], real: np.ndarray, graph: DataflowGraph) -> tuple[int, int]:
     """Return how many images have a tie for the first place, and how many another class."""
-    integers = values[graph.output].reshape(len(real), -1)
-    mine = real_logits(graph, integers)
+    integers, real = (v.reshape(len(real), -1) for v in (values[graph.output], real))
+    last = graph.producer(graph.output)
+    if isinstance(last, ArgMax):
+        scores = values[last.input].reshape(len(real), -1)
+        mine, theirs = scores.astype(np.float64), real[:, 0].astype(np.int64)
+    else:
+        mine, theirs = real_logits(graph, integers), real.argmax(axis=1)
     best = mine.max(axis=1)
     ties = np.count_nonzero(mine == best[:, None], axis=1) > 1
-    theirs = real.reshape(len(real), -1).argmax(axis=1)
     changed = (theirs != predictions(graph, integers)) & (mine[np.arange(len(mine)), theirs] != best)
     return int(ties.sum()), int(changed.sum())

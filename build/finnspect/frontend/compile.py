@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,53 +10,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finnspect.errors import PackageError, UnsupportedModelError, VerificationError
-from finnspect.frontend.check import QonnxCheck, check_model, inner_values, require_equal
-from finnspect.frontend.exact import channel_signs
-from finnspect.frontend.execution import BatchRunner, quiet, run_activations
+from finnspect.frontend.check import QonnxCheck, check_model
+from finnspect.frontend.execution import BatchRunner
+from finnspect.frontend.finn_road import FINN_MODEL_FILE, StepReport, run_finn
 from finnspect.frontend.lower import dataflow_graph
 from finnspect.frontend.network import Network
 from finnspect.frontend.qonnx_file import load_qonnx
 from finnspect.frontend.reader import read_network
-from finnspect.frontend.steps import STEPS, Step, Work
 from finnspect.ir import DataflowGraph
 from finnspect.package import Golden, ModelPackage
-from finnspect.reference import evaluate, logits
+from finnspect.reference import logits
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
-FINN_MODEL_FILE = "finn_hw.onnx"
+__all__ = ["FINN_MODEL_FILE", "FrontendReport", "FrontendResult", "compile_package", "compile_qonnx"]
+
 #: Random and golden images on which every step is executed.
 RANDOM_IMAGES, GOLDEN_IMAGES = 2, 2
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class StepReport:
-    """One step, and how its graph's execution compares.
-
-    Attributes
-    ----------
-    seconds
-        Time of the step itself.
-    max_abs_diff
-        Greatest difference of a real logit from the QONNX file's (float32 rounding).
-    changed_predictions
-        Images whose class differs from the QONNX file's.
-    exact
-        Whether every integer activation and logit equals the step's before, element by element
-        (required from ``exact_thresholds`` on).
-    nodes
-        Number of nodes after the step.
-    """
-
-    step: str
-    seconds: float
-    max_abs_diff: float
-    changed_predictions: int
-    exact: bool
-    nodes: int
 
 
 @dataclass(frozen=True)
@@ -78,6 +49,8 @@ class FrontendReport:
     golden_rounding_images
         Golden images whose float32 logits differ by rounding alone: the float64 execution of the file
         equals the reference in every integer.
+    finn_unavailable
+        Why FINN's own builder cannot be used on this model: names the node. None where it can.
     """
 
     images: int
@@ -86,6 +59,7 @@ class FrontendReport:
     thresholds_changed: int
     check: QonnxCheck
     golden_rounding_images: int = 0
+    finn_unavailable: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for ``report.json``."""
@@ -101,13 +75,14 @@ class FrontendResult:
     graph
         The dataflow graph.
     finn_model_path
-        FINN's hardware graph, before SpecializeLayers, with the same integers.
+        FINN's hardware graph, before SpecializeLayers, with the same integers. None where FINN cannot
+        express the model: the report says why.
     report
         Steps, thresholds and checks.
     """
 
     graph: DataflowGraph
-    finn_model_path: Path
+    finn_model_path: Path | None
     report: FrontendReport
 
 
@@ -233,92 +208,25 @@ def _compile(
     progress: Progress | None,
 ) -> FrontendResult:
     images = _images(network, extra)
-    comparison = _Comparison(network, images, BatchRunner(model).run(images))
-    work = Work(deepcopy(model), network)
-    reports = []
-    with quiet():
-        for step in STEPS:
-            if progress is not None:
-                progress(f"front end: {step.name}")
-            seconds = _timed(step, work)
-            reports.append(comparison.compare(step, work, seconds))
-    graph = dataflow_graph(work.model, work.network, name)
-    comparison.compare_reference(graph)
-    path = _save(work.model, work_dir)
+    graph = dataflow_graph(network, name)
+    if progress is not None:
+        progress(f"front end: {len(graph.layers)} layers, checked against the QONNX file")
+    check = check_model(graph, model, network, images)
+    road = run_finn(model, network, graph, images, work_dir, progress)
+    if road.unavailable is not None and progress is not None:
+        progress(f"front end: FINN's road is not available: {road.unavailable}")
     report = FrontendReport(
         images=len(images),
-        steps=tuple(reports),
-        thresholds=sum(count.total for count in work.thresholds),
-        thresholds_changed=sum(count.different for count in work.thresholds),
-        check=check_model(graph, model, network, images),
+        steps=road.steps,
+        thresholds=_thresholds(road.graph),
+        thresholds_changed=road.thresholds_changed,
+        check=check,
+        finn_unavailable=road.unavailable,
     )
-    return FrontendResult(graph, path, report)
+    return FrontendResult(road.graph, road.path, report)
 
 
-def _timed(step: Step, work: Work) -> float:
-    start = time.perf_counter()
-    step.run(work)
-    return time.perf_counter() - start
-
-
-def _save(model: ModelWrapper, work_dir: Path) -> Path:
-    work_dir.mkdir(parents=True, exist_ok=True)
-    path = work_dir / FINN_MODEL_FILE
-    partial = path.with_suffix(".onnx.partial")
-    partial.write_bytes(model.model.SerializeToString(deterministic=True))
-    partial.replace(path)
-    return path
-
-
-class _Comparison:
-    """Executes the graph after each step and compares it with what came before.
-
-    Parameters
-    ----------
-    expected
-        The QONNX file's real logits on ``images``.
-    """
-
-    def __init__(self, network: Network, images: np.ndarray, expected: np.ndarray) -> None:
-        self._images = images
-        self._expected = expected
-        self._last = network.last
-        self._before: list[tuple[str, np.ndarray]] | None = None
-
-    def compare(self, step: Step, work: Work, seconds: float) -> StepReport:
-        """Execute after ``step``; raise VerificationError where integers must be equal and are not."""
-        activations, out = run_activations(work.model, self._images, work.layout)
-        real = self._real(work.model, out) if work.integer_output else out
-        if work.exact:
-            values = [*activations, (work.model.graph.node[-1].name, out)]
-            if self._before is not None:
-                require_equal(f"FINN graph after step {step.name!r} vs before", values, self._before)
-            self._before = values
-        return StepReport(
-            step=step.name,
-            seconds=round(seconds, 4),
-            max_abs_diff=float(np.abs(real - self._expected).max()),
-            changed_predictions=int(np.count_nonzero(real.argmax(1) != self._expected.argmax(1))),
-            exact=work.exact,
-            nodes=len(work.model.graph.node),
-        )
-
-    def _real(self, model: ModelWrapper, integers: np.ndarray) -> np.ndarray:
-        weights = next(
-            w
-            for w in (
-                model.get_initializer(n.input[1]) for n in reversed(model.graph.node) if len(n.input) > 1
-            )
-            if w is not None
-        )
-        signs = channel_signs(self._last, weights)
-        scale = np.array([float(s) for s in self._last.slopes]) * signs
-        return integers * scale + np.array([float(b) for b in self._last.offsets])
-
-    def compare_reference(self, graph: DataflowGraph) -> None:
-        """Require the reference's integers, layer by layer, to be those of FINN's hardware graph."""
-        require_equal(
-            "reference vs FINN's hardware graph",
-            inner_values(graph, evaluate(graph, self._images)),
-            self._before,
-        )
+def _thresholds(graph: DataflowGraph) -> int:
+    """Return the number of thresholds: one for each channel and step of a staircase."""
+    staircases = [(layer, getattr(layer, "activation", None)) for layer in graph]
+    return sum(s.steps * graph.tensors[layer.output].shape[2] for layer, s in staircases if s is not None)

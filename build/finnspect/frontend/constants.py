@@ -114,7 +114,8 @@ def quantized_weights(model: ModelWrapper, node: NodeProto) -> tuple[np.ndarray,
     """
     tensor = node.input[1]
     producer = model.find_producer(tensor)
-    if producer is None or model.get_initializer(producer.input[0]) is None:
+    source = None if producer is None else model.get_initializer(producer.input[0])
+    if source is None:
         if model.get_initializer(tensor) is None:
             raise UnsupportedModelError(
                 node.name, "its weights are computed at run time", "use constant weights"
@@ -125,7 +126,7 @@ def quantized_weights(model: ModelWrapper, node: NodeProto) -> tuple[np.ndarray,
             "use a brevitas layer with a weight quantizer (QuantConv2d, QuantLinear)",
         )
     if producer.op_type == "BipolarQuant":
-        raise bipolar(node)
+        return np.where(source >= 0, 1, -1).astype(np.int64), bipolar_scale(model, producer)
     if producer.op_type != "Quant":
         raise UnsupportedModelError(
             node.name,
@@ -133,21 +134,24 @@ def quantized_weights(model: ModelWrapper, node: NodeProto) -> tuple[np.ndarray,
             "quantize the weights with a Quant node directly before the layer",
         )
     parameters = quant_parameters(model, producer)
-    if parameters.bits == 1 and parameters.signed:
-        raise bipolar(node)
     if parameters.bits == 1:
-        raise UnsupportedModelError(node.name, "it has 1-bit weights", "use weights of 2 to 8 bits")
-    return quant_codes(model.get_initializer(producer.input[0]), parameters), parameters.scale
-
-
-def bipolar(node: NodeProto) -> UnsupportedModelError:
-    """Return the error for bipolar weights; padding makes them impossible, not only unsupported."""
-    if any(attributes(node).get("pads", ())):
-        return UnsupportedModelError(
+        raise UnsupportedModelError(
             node.name,
-            "it has bipolar weights and zero padding, and bipolar hardware has no code for zero",
-            "use 2-bit weights, or no padding",
+            "it has 1-bit weights that are not -1 and +1",
+            "use BipolarQuant, or weights of 2 to 8 bits",
         )
-    return UnsupportedModelError(
-        node.name, "bipolar (1-bit) weights are not supported yet", "use weights of 2 to 8 bits"
-    )
+    return quant_codes(source, parameters), parameters.scale
+
+
+def bipolar_scale(model: ModelWrapper, node: NodeProto) -> np.ndarray:
+    """Return the constant scale of a ``BipolarQuant`` node."""
+    scale = model.get_initializer(node.input[1])
+    if scale is None:
+        raise UnsupportedModelError(
+            node.name, "its scale is computed at run time", "export the model in evaluation mode"
+        )
+    if np.any(scale <= 0) or not np.all(np.isfinite(scale)):
+        raise UnsupportedModelError(
+            node.name, "its scale is not a positive number", "train again; the quantizer has collapsed"
+        )
+    return scale

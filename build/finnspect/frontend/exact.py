@@ -9,7 +9,7 @@ import numpy as np
 
 from finnspect.errors import UnsupportedModelError, VerificationError
 from finnspect.frontend.network import Compute, Network
-from finnspect.frontend.thresholds import clip_thresholds, layer_thresholds
+from finnspect.frontend.thresholds import clip_thresholds
 from finnspect.reference import accumulator_bounds
 
 if TYPE_CHECKING:
@@ -26,10 +26,8 @@ class ThresholdCount:
     different: int
 
 
-def channel_signs(layer: Compute, matrix: np.ndarray) -> np.ndarray:
-    """Return +1 or -1 of each channel: whether FINN negated its weights.
-
-    A channel of zero weights has the sign of its slope, so that its staircase ascends.
+def require_weights(layer: Compute, matrix: np.ndarray) -> None:
+    """Require FINN's weights to be the file's, with the signs that make the staircases ascend.
 
     Parameters
     ----------
@@ -40,7 +38,7 @@ def channel_signs(layer: Compute, matrix: np.ndarray) -> np.ndarray:
     Raises
     ------
     VerificationError
-        The weights are not the file's, up to a sign for each channel.
+        They are others.
     """
     last_first = layer.matrix
     channels_first = layer.weights.transpose(0, 3, 1, 2).reshape(last_first.shape)
@@ -51,13 +49,10 @@ def channel_signs(layer: Compute, matrix: np.ndarray) -> np.ndarray:
             f"FINN's matrix has shape {got.shape}, the file's {last_first.shape}",
             "use a chain of convolutions and dense layers",
         )
-    for expected in (last_first, channels_first):
-        same, negated = (got == expected).all(axis=1), (got == -expected).all(axis=1)
-        if np.all(same | negated):
-            upright = np.array([slope > 0 for slope in layer.slopes])
-            return np.where(same & negated, np.where(upright, 1, -1), np.where(same, 1, -1))
-    wrong = int(np.flatnonzero(~(same | negated))[0])
-    column = int(np.flatnonzero(got[wrong] != expected[wrong])[0])
+    if np.array_equal(got, last_first) or np.array_equal(got, channels_first):
+        return
+    expected = min((last_first, channels_first), key=lambda each: np.count_nonzero(got != each))
+    wrong, column = (int(v) for v in np.argwhere(got != expected)[0])
     raise VerificationError(
         "FINN's weights vs the QONNX file",
         layer.node,
@@ -79,13 +74,13 @@ def write_thresholds(model: ModelWrapper, network: Network) -> list[ThresholdCou
         )
     counts = []
     for node, layer in zip(matmuls, network.compute, strict=True):
-        signs = channel_signs(layer, model.get_initializer(node.input[1]))
-        if layer.quantizer is not None:
-            counts.append(_write_layer(model, node, layer, signs))
+        require_weights(layer, model.get_initializer(node.input[1]))
+        if layer.steps is not None:
+            counts.append(_write_layer(model, node, layer))
     return counts
 
 
-def _write_layer(model: ModelWrapper, node: NodeProto, layer: Compute, signs: np.ndarray) -> ThresholdCount:
+def _write_layer(model: ModelWrapper, node: NodeProto, layer: Compute) -> ThresholdCount:
     from qonnx.core.datatype import DataType
     from qonnx.custom_op.registry import getCustomOp
 
@@ -98,17 +93,14 @@ def _write_layer(model: ModelWrapper, node: NodeProto, layer: Compute, signs: np
         )
     (staircase,) = consumers
     attribute = getCustomOp(staircase).get_nodeattr
-    if attribute("out_scale") != 1.0 or attribute("out_bias") != layer.quantizer.low:
+    if attribute("out_scale") != 1.0 or attribute("out_bias") != layer.steps.base:
         raise UnsupportedModelError(
-            layer.quantizer.node,
+            layer.steps.node,
             f"FINN gave it scale {attribute('out_scale')} and bias {attribute('out_bias')}",
             "use a plain quantizer with zero point 0",
         )
-    low, high = accumulator_bounds(signs[:, None] * layer.matrix, layer.input_dtype)
-    exact = layer_thresholds(
-        layer.slopes, layer.offsets, layer.quantizer.scale, layer.quantizer.codes, signs.tolist()
-    )
-    thresholds = clip_thresholds(exact, low, high)
+    low, high = accumulator_bounds(layer.matrix, layer.input_dtype)
+    thresholds = clip_thresholds(layer.steps.thresholds, low, high)
     stored = thresholds.astype(np.float32)
     never = thresholds == (high + 1)[:, None]
     stored = np.where(never & (stored < thresholds), np.nextafter(stored, np.float32(np.inf)), stored)
@@ -119,6 +111,12 @@ def _write_layer(model: ModelWrapper, node: NodeProto, layer: Compute, signs: np
             "use fewer input channels, or fewer bits",
         )
     old = model.get_initializer(staircase.input[1])
+    if old.shape[1] != thresholds.shape[1]:
+        raise UnsupportedModelError(
+            layer.steps.node,
+            f"FINN gave it {old.shape[1]} thresholds for {thresholds.shape[1]} steps",
+            "use a quantizer that is not narrow",
+        )
     rounded = np.clip(np.ceil(np.broadcast_to(old, thresholds.shape)), low[:, None], (high + 1)[:, None])
     model.set_initializer(staircase.input[1], stored.astype(np.float32))
     bound = max(-int(low.min()), int(stored.max())) + 1

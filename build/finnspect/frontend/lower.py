@@ -1,239 +1,232 @@
-"""FINN's hardware graph becomes the dataflow graph."""
+"""A network becomes the dataflow graph: names, types, integer thresholds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import singledispatch
 
 import numpy as np
 
+from finnspect import ir
 from finnspect.errors import UnsupportedModelError
-from finnspect.frontend.exact import channel_signs
-from finnspect.frontend.network import Compute, Network, Pool
-from finnspect.frontend.thresholds import clip_thresholds
-from finnspect.ir import (
-    DataflowGraph,
-    IntType,
+from finnspect.frontend.network import (
+    PIXELS,
+    Add,
+    ArgMax,
+    Compute,
+    Concat,
     Layer,
-    MatVec,
-    MaxPool,
-    SlidingWindow,
-    Staircase,
-    Tensor,
+    Network,
+    Pool,
+    Requantize,
+    Steps,
+    Sum,
 )
+from finnspect.frontend.thresholds import clip_thresholds
+from finnspect.ir import DataflowGraph, IntType, Staircase, Tensor
 from finnspect.reference import accumulator_bounds, output_size
 
-if TYPE_CHECKING:
-    from onnx import NodeProto
-    from qonnx.core.modelwrapper import ModelWrapper
-
-NO_PAD = (0, 0, 0, 0)
 #: Logits leave the chip as int32.
 LOGIT_BITS = 32
+LOGITS, CLASS = "logits", "class"
+_NAMES = {
+    Pool: "pool",
+    Sum: "sum",
+    Add: "add",
+    Concat: "concat",
+    Requantize: "threshold",
+    ArgMax: "argmax",
+}
 
 
-@dataclass
-class _Builder:
-    """Layers and tensors made so far; ``tip`` is the newest tensor."""
-
-    tip: Tensor
-    tensors: dict[str, Tensor] = field(default_factory=dict)
-    layers: list[Layer] = field(default_factory=list)
-    finn_nodes: dict[str, str] = field(default_factory=dict)
-
-    def add(self, layer: Layer, shape: tuple[int, int, int], dtype: IntType, node: str | None) -> None:
-        self.layers.append(layer)
-        self.tip = self.tensors[layer.output] = Tensor(layer.output, shape, dtype)
-        if node is not None:
-            self.finn_nodes[layer.name] = node
-
-    def window(
-        self,
-        name: str,
-        kernel: tuple[int, int],
-        stride: tuple[int, int],
-        pad: tuple[int, int, int, int],
-        node: str | None,
-    ) -> None:
-        height, width, channels = self.tip.shape
-        layer = SlidingWindow(name, (self.tip.name,), (name,), kernel=kernel, stride=stride, pad=pad)
-        oh, ow = output_size(layer, height, width)
-        self.add(layer, (oh, ow, kernel[0] * kernel[1] * channels), self.tip.dtype, node)
-
-
-def layer_names(network: Network) -> list[str]:
-    """Return a short, stable name for each layer: ``conv0``, ``pool0``, ``dense0`` ..."""
+def layer_names(network: Network) -> dict[str, str]:
+    """Return a short, stable name for each layer, by its output: ``conv0``, ``pool0``, ``dense0`` ..."""
     counts: dict[str, int] = {}
-    names = []
+    names = {}
     for layer in network.layers:
-        kind = "pool" if isinstance(layer, Pool) else layer.kind
-        names.append(f"{kind}{counts.get(kind, 0)}")
+        kind = layer.kind if isinstance(layer, Compute) else _NAMES[type(layer)]
+        names[layer.output] = f"{kind}{counts.get(kind, 0)}"
         counts[kind] = counts.get(kind, 0) + 1
     return names
 
 
-def dataflow_graph(model: ModelWrapper, network: Network, name: str) -> DataflowGraph:
-    """Read FINN's hardware graph (before SpecializeLayers) as a dataflow graph.
+@dataclass
+class _Builder:
+    """Layers and tensors made so far."""
 
-    Padding and input generator fuse into one sliding window, MVAU and thresholds into one MatVec.
-    Geometry, weights and thresholds are FINN's; the network names the layers, gives the
-    logits' scale, and every layer is checked against it.
+    network: Network
+    names: dict[str, str]  # the network's tensors -> layers
+    tensors: dict[str, Tensor]
+    layers: list[ir.Layer] = field(default_factory=list)
+
+    def tensor(self, name: str) -> Tensor:
+        """Return the graph's tensor of a tensor of the network."""
+        return self.tensors[self.tensor_name(name)]
+
+    def tensor_name(self, name: str) -> str:
+        if name == PIXELS:
+            return PIXELS
+        last = self.network.last
+        if name == last.output:
+            return CLASS if isinstance(last, ArgMax) else LOGITS
+        return self.names[name]
+
+    def add(self, layer: ir.Layer, shape: tuple[int, int, int], dtype: IntType) -> None:
+        self.layers.append(layer)
+        self.tensors[layer.output] = Tensor(layer.output, shape, dtype)
+
+
+def dataflow_graph(network: Network, name: str) -> DataflowGraph:
+    """Return the dataflow graph of a network.
+
+    Padding and window generation fuse into one sliding window, accumulation and thresholds into one layer.
 
     Parameters
     ----------
-    model
-        After the steps of :mod:`finnspect.frontend.steps`.
     name
         Name of the graph.
     """
-    source = Tensor("input", network.input_shape, IntType(8, False))
-    builder = _Builder(source, {source.name: source})
-    nodes = _chain(model)
-    for layer, label in zip(network.layers, layer_names(network), strict=True):
-        if isinstance(layer, Pool):
-            _pool(builder, nodes, layer, label)
-        else:
-            _compute(builder, nodes, model, layer, label)
-    if nodes:
+    source = Tensor(PIXELS, network.input_shape, IntType(8, False))
+    builder = _Builder(network, layer_names(network), {PIXELS: source})
+    for layer in network.layers:
+        _build(layer, builder)
+    output = builder.tensor(network.last.output)
+    if output.dtype.bits > LOGIT_BITS:
         raise UnsupportedModelError(
-            nodes[0].name, "FINN made a layer that the file does not have", "report this"
+            network.last.node,
+            f"its logits need {output.dtype.bits} bits",
+            "use fewer inputs or fewer bits",
         )
-    last = network.last
-    logits = builder.layers[-1]
-    if logits.acc_dtype.bits > LOGIT_BITS:
-        raise UnsupportedModelError(
-            last.node, f"its logits need {logits.acc_dtype.bits} bits", "use fewer inputs or fewer bits"
-        )
-    signs = _signs(logits.weights, last)
     return DataflowGraph(
         name=name,
-        input=source.name,
-        output=builder.tip.name,
+        input=PIXELS,
+        output=output.name,
         tensors=builder.tensors,
         layers=tuple(builder.layers),
-        logit_scale=np.array([float(s * slope) for s, slope in zip(signs, last.slopes, strict=True)]),
-        logit_bias=np.array([float(b) for b in last.offsets]),
+        logit_scale=np.array([float(s) for s in network.slopes]),
+        logit_bias=np.array([float(b) for b in network.offsets]),
         input_scale=float(network.input_scale),
-        finn_nodes=builder.finn_nodes,
     )
 
 
-def _chain(model: ModelWrapper) -> list[NodeProto]:
-    """Return the nodes from input to output, checking that they are a chain."""
-    tensor, nodes = model.graph.input[0].name, []
-    while tensor != model.graph.output[0].name:
-        consumers = model.find_consumers(tensor)
-        if len(consumers) != 1:
-            raise UnsupportedModelError(
-                tensor, f"it is read by {len(consumers)} nodes", "use a chain of layers"
-            )
-        nodes.append(consumers[0])
-        tensor = consumers[0].output[0]
-    return nodes
+def _accumulator(low: int, high: int, steps: Steps | None, *, signed: bool = True) -> IntType:
+    """Return the accumulators' type: room for "never reached" where there is a staircase."""
+    least = min(low, -1) if signed else 0
+    return IntType.spanning(least, high + (steps is not None), signed=signed)
 
 
-def _attributes(node: NodeProto) -> Mapping[str, object]:
-    from qonnx.custom_op.registry import getCustomOp
-
-    instance = getCustomOp(node)
-    return {name: instance.get_nodeattr(name) for name in instance.get_nodeattr_types()}
-
-
-def _take(nodes: list[NodeProto], op_type: str, wanted_by: str) -> NodeProto:
-    if not nodes or nodes[0].op_type != op_type:
-        found = nodes[0].op_type if nodes else "nothing"
-        raise UnsupportedModelError(
-            wanted_by, f"FINN made {found} where {op_type} was expected", "use the order layer, ReLU, pool"
-        )
-    return nodes.pop(0)
+def _staircase(
+    steps: Steps | None, low: np.ndarray, high: np.ndarray, always: int, never: int, *, join: bool = False
+) -> Staircase | None:
+    """Return the staircase, unreachable steps at ``always`` and ``never``; ``join``: equal rows as one."""
+    if steps is None:
+        return None
+    thresholds = clip_thresholds(steps.thresholds, low, high, always, never)
+    if join and (thresholds == thresholds[:1]).all():
+        thresholds = thresholds[:1]
+    return Staircase(np.ascontiguousarray(thresholds), steps.base)
 
 
-def _pair(value: object) -> tuple[int, int]:
-    first, second = value
-    return int(first), int(second)
+@singledispatch
+def _build(layer: Layer, builder: _Builder) -> None:
+    raise AssertionError(layer)
 
 
-def _agree(node: str, what: str, got: object, expected: object) -> None:
-    if got != expected:
-        raise UnsupportedModelError(
-            node, f"FINN gave it {what} {got}, the file {expected}", "report this model"
-        )
-
-
-def _pool(builder: _Builder, nodes: list[NodeProto], layer: Pool, label: str) -> None:
-    window = _attributes(_take(nodes, "ConvolutionInputGenerator", layer.node))
-    node = _take(nodes, "Pool", layer.node)
-    attributes = _attributes(node)
-    kernel, stride = _pair(attributes["KernelSize"]), _pair(window["Stride"])
-    _agree(layer.node, "function", attributes["Function"], "MaxPool")
-    _agree(layer.node, "kernel and stride", (kernel, stride), (layer.kernel, layer.stride))
-    pool = MaxPool(label, (builder.tip.name,), (label,), kernel=kernel, stride=stride)
-    height, width, channels = builder.tip.shape
-    builder.add(pool, (*output_size(pool, height, width), channels), builder.tip.dtype, node.name)
-
-
-def _compute(
-    builder: _Builder, nodes: list[NodeProto], model: ModelWrapper, layer: Compute, label: str
-) -> None:
-    pad = NO_PAD
-    kernel, stride, node = (1, 1), (1, 1), None
-    if nodes and nodes[0].op_type == "FMPadding":
-        pad = tuple(int(p) for p in _attributes(nodes.pop(0))["Padding"])
-    if nodes and nodes[0].op_type == "ConvolutionInputGenerator":
-        window = nodes.pop(0)
-        attributes = _attributes(window)
-        kernel, stride = _pair(attributes["ConvKernelDim"]), _pair(attributes["Stride"])
-        _agree(layer.node, "dilation", _pair(attributes["Dilation"]), (1, 1))
-        node = window.name
-    elif layer.kind == "dense":
-        kernel = stride = builder.tip.shape[:2]  # FINN lets the whole map flow in as one vector
-    builder.window(f"{label}_window", kernel, stride, pad, node)
-    _agree(layer.node, "kernel", kernel, layer.weights.shape[1:3])
-    _agree(layer.node, "stride", stride, layer.stride)
-    _agree(layer.node, "padding", pad, layer.pad)
-    _matvec(builder, _take(nodes, "MVAU", layer.node), model, layer, label)
-
-
-def _matvec(builder: _Builder, node: NodeProto, model: ModelWrapper, layer: Compute, label: str) -> None:
-    stored = model.get_initializer(node.input[1]).T
-    weights = np.ascontiguousarray(np.round(stored).astype(np.int64))
-    assert np.array_equal(weights, stored), node.name
-    _signs(weights, layer)
-    source = builder.tip
-    _agree(layer.node, "input type", source.dtype, layer.input_dtype)
+@_build.register
+def _(layer: Compute, builder: _Builder) -> None:
+    label, source = builder.names[layer.output], builder.tensor(layer.inputs[0])
+    kernel = tuple(layer.weights.shape[1:3])
+    window = ir.SlidingWindow(
+        f"{label}_window", (source.name,), (f"{label}_window",), kernel, layer.stride, layer.pad
+    )
+    height, width, channels = source.shape
+    size = output_size(window, height, width)
+    builder.add(window, (*size, kernel[0] * kernel[1] * channels), source.dtype)
+    weights = np.ascontiguousarray(layer.matrix)
     low, high = accumulator_bounds(weights, source.dtype)
-    room = 1 if layer.quantizer is not None else 0
-    acc = IntType.spanning(min(int(low.min()), -1), int(high.max()) + room, signed=True)
-    activation, out, name = None, acc, "logits"
-    if layer.quantizer is not None:
-        base = int(_attributes(node)["ActVal"])
-        _agree(layer.node, "lowest code", base, layer.quantizer.low)
-        thresholds = np.broadcast_to(
-            model.get_initializer(node.input[2]), (len(weights), len(layer.quantizer.codes))
-        )
-        whole = thresholds.astype(np.int64)
-        assert np.array_equal(whole, thresholds), node.name
-        activation = Staircase(clip_thresholds(whole.tolist(), low, high, acc.min, acc.max), base)
-        out, name = layer.quantizer.dtype, label
+    acc = _accumulator(int(low.min()), int(high.max()), layer.steps)
     narrow = IntType.spanning(int(weights.min()), int(weights.max()), signed=True)
-    matvec = MatVec(
+    make = ir.Depthwise if layer.kind == "depthwise" else ir.MatVec
+    product = make(
         label,
-        (source.name,),
-        (name,),
+        (window.output,),
+        (builder.tensor_name(layer.output),),
         weights=weights,
         weight_dtype=IntType(max(2, narrow.bits), True),
         acc_dtype=acc,
-        activation=activation,
+        activation=_staircase(layer.steps, low, high, acc.min, acc.max),
     )
-    builder.add(matvec, (*source.shape[:2], len(weights)), out, node.name)
+    builder.add(product, layer.shape, acc if layer.steps is None else layer.steps.dtype)
 
 
-def _signs(weights: np.ndarray, layer: Compute) -> np.ndarray:
-    """Return the channels' signs; the rows must be in order (h, w, c)."""
-    signs = channel_signs(layer, weights.T)
-    if not np.array_equal(signs[:, None] * layer.matrix, weights):
-        raise UnsupportedModelError(
-            layer.node, "FINN ordered its weights channels first", "report this model"
-        )
-    return signs
+@_build.register
+def _(layer: Pool, builder: _Builder) -> None:
+    source = builder.tensor(layer.inputs[0])
+    label, output = builder.names[layer.output], builder.tensor_name(layer.output)
+    pool = ir.MaxPool(label, (source.name,), (output,), layer.kernel, layer.stride, layer.pad)
+    builder.add(pool, layer.shape, source.dtype)
+
+
+@_build.register
+def _(layer: Sum, builder: _Builder) -> None:
+    source = builder.tensor(layer.inputs[0])
+    taps = layer.kernel[0] * layer.kernel[1]
+    low, high = (np.full(layer.shape[-1], taps * end) for end in (source.dtype.min, source.dtype.max))
+    acc = _accumulator(int(low[0]), int(high[0]), layer.steps, signed=source.dtype.signed)
+    pool = ir.SumPool(
+        builder.names[layer.output],
+        (source.name,),
+        (builder.tensor_name(layer.output),),
+        layer.kernel,
+        acc,
+        _staircase(layer.steps, low, high, acc.min, acc.max),
+    )
+    builder.add(pool, layer.shape, acc if layer.steps is None else layer.steps.dtype)
+
+
+@_build.register
+def _(layer: Add, builder: _Builder) -> None:
+    sources = [builder.tensor(name) for name in layer.inputs]
+    ends = [
+        sorted((factor * s.dtype.min, factor * s.dtype.max))
+        for factor, s in zip(layer.multipliers, sources, strict=True)
+    ]
+    low, high = (np.full(layer.shape[-1], sum(pair[i] for pair in ends)) for i in (0, 1))
+    acc = _accumulator(int(low[0]), int(high[0]), layer.steps)
+    add = ir.Add(
+        builder.names[layer.output],
+        tuple(s.name for s in sources),
+        (builder.tensor_name(layer.output),),
+        layer.multipliers,
+        acc,
+        _staircase(layer.steps, low, high, acc.min, acc.max, join=True),
+    )
+    builder.add(add, layer.shape, acc if layer.steps is None else layer.steps.dtype)
+
+
+@_build.register
+def _(layer: Concat, builder: _Builder) -> None:
+    sources = tuple(builder.tensor(name) for name in layer.inputs)
+    label, output = builder.names[layer.output], builder.tensor_name(layer.output)
+    builder.add(ir.Concat(label, tuple(s.name for s in sources), (output,)), layer.shape, sources[0].dtype)
+
+
+@_build.register
+def _(layer: Requantize, builder: _Builder) -> None:
+    source = builder.tensor(layer.inputs[0])
+    least, most = source.dtype.min, source.dtype.max
+    low, high = (np.full(layer.shape[-1], end) for end in (least, most))
+    threshold = ir.Threshold(
+        builder.names[layer.output],
+        (source.name,),
+        (builder.tensor_name(layer.output),),
+        _staircase(layer.steps, low, high, least, most + 1, join=True),
+    )
+    builder.add(threshold, layer.shape, layer.steps.dtype)
+
+
+@_build.register
+def _(layer: ArgMax, builder: _Builder) -> None:
+    source = builder.tensor(layer.inputs[0])
+    label, output = builder.names[layer.output], builder.tensor_name(layer.output)
+    builder.add(ir.ArgMax(label, (source.name,), (output,)), (1, 1, 1), layer.dtype)

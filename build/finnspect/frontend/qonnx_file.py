@@ -63,6 +63,7 @@ def normalise(model: ModelWrapper) -> ModelWrapper:
         warnings.simplefilter("ignore")
         model = model.transform(InferShapes())
     taken = {node.name for node in model.graph.node}
+    _channels_first(model)
     for index, node in enumerate(model.graph.node):
         if node.op_type in QUANTIZERS:
             node.domain = QONNX_DOMAIN
@@ -89,6 +90,25 @@ def normalise(model: ModelWrapper) -> ModelWrapper:
     return model
 
 
+def _channels_first(model: ModelWrapper) -> None:
+    """Take channels-first images where the file takes channels-last ones and transposes them itself."""
+    source = model.graph.input[0]
+    readers = model.find_consumers(source.name)
+    shape = model.get_tensor_shape(source.name)
+    if len(readers) != 1 or readers[0].op_type != "Transpose" or shape is None or len(shape) != 4:
+        return
+    (node,) = readers
+    order = next((list(a.ints) for a in node.attribute if a.name == "perm"), None)
+    if order != [0, 3, 1, 2]:
+        return
+    for reader in model.find_consumers(node.output[0]):
+        for index, name in enumerate(reader.input):
+            if name == node.output[0]:
+                reader.input[index] = source.name
+    model.graph.node.remove(node)
+    model.set_tensor_shape(source.name, [shape[0], shape[3], shape[1], shape[2]])
+
+
 def _write_defaults(model: ModelWrapper, node: NodeProto) -> None:
     """Write out attributes that ONNX lets a file omit and that qonnx's and FINN's passes look for."""
     from onnx.helper import make_attribute
@@ -104,7 +124,7 @@ def _write_defaults(model: ModelWrapper, node: NodeProto) -> None:
         }
         if shape is not None:
             defaults["kernel_shape"] = list(shape[2:])
-    elif node.op_type == "MaxPool":
+    elif node.op_type in ("MaxPool", "AveragePool"):
         spatial = 2
         defaults = {
             "strides": [1] * spatial,
@@ -112,6 +132,8 @@ def _write_defaults(model: ModelWrapper, node: NodeProto) -> None:
             "dilations": [1] * spatial,
             "ceil_mode": 0,
         }
+        if node.op_type == "AveragePool":
+            del defaults["dilations"]  # not in every version of the operator
     elif node.op_type == "Gemm":
         defaults = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0}
     else:

@@ -1,123 +1,138 @@
-"""Reads nodes that make or move integer codes: quantizer, max pool, flatten."""
+"""Reads nodes that make integer codes: Quant, BipolarQuant, Trunc."""
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from finnspect.errors import UnsupportedModelError
-from finnspect.frontend.constants import (
-    QuantParameters,
-    attributes,
-    quant_parameters,
-)
-from finnspect.frontend.network import Pool, Quantizer
-from finnspect.frontend.state import State, handles
-from finnspect.frontend.thresholds import exact_fractions
+from finnspect.frontend.constants import QuantParameters, attributes, bipolar_scale, quant_parameters
+from finnspect.frontend.read_affine import per_channel
+from finnspect.frontend.state import CODE_BITS, Reading, handles
+from finnspect.frontend.thresholds import Step, rounding_steps
+from finnspect.frontend.values import Value
+from finnspect.ir import IntType
 
 if TYPE_CHECKING:
     from onnx import NodeProto
-    from qonnx.core.modelwrapper import ModelWrapper
 
 
-@handles("MaxPool")
-def _max_pool(model: ModelWrapper, node: NodeProto, state: State) -> None:
-    values = attributes(node)
-    kernel = tuple(values["kernel_shape"])
-    stride = tuple(values.get("strides", (1,) * len(kernel)))
-    if len(kernel) != 2 or len(state.shape) != 3:
-        raise UnsupportedModelError(node.name, f"kernel {kernel} is not 2-D", "use 2-D max pooling")
-    if any(values.get("pads", ())) or values.get("auto_pad", "NOTSET") != "NOTSET":
-        raise UnsupportedModelError(node.name, "padded pooling is not supported", "use padding=0")
-    if any(d != 1 for d in values.get("dilations", ())):
-        raise UnsupportedModelError(node.name, "dilated pooling is not supported", "use dilation=1")
-    if kernel[0] < stride[0] or kernel[1] < stride[1]:
-        raise UnsupportedModelError(
-            node.name, f"its stride {stride} is larger than its kernel {kernel}", "use stride = kernel"
-        )
-    before, after = state.shape, tuple(model.get_tensor_shape(node.output[0])[1:])
-    floor = tuple((d - k) // s + 1 for d, k, s in zip(before[1:], kernel, stride, strict=True))
-    if after[1:] != floor:
-        raise UnsupportedModelError(node.name, "ceil_mode pooling is not supported", "use ceil_mode=False")
-    state.shape = after
-    if state.compute is not None:
-        state.pools.append((node.name, kernel, stride))  # moves past the quantizer: both are monotone
-    else:
-        if not state.layers:
-            raise UnsupportedModelError(node.name, "it pools raw pixels", "resize the images instead")
-        state.layers.append(Pool(node.name, kernel, stride, state.scale, node.output[0]))
+@handles("Quant", "IntQuant")
+def _quant(reading: Reading, node: NodeProto, value: Value) -> Value:
+    parameters = quant_parameters(reading.model, node)
+    _check_activation(node, parameters)
+    scales = per_channel(node, value, parameters.scale)
+    codes = range(parameters.low + 1, parameters.high + 1)
+    steps = [rounding_steps(scale, codes) for scale in scales]
+    dtype = IntType.spanning(parameters.low, parameters.high)
+    made = reading.staircase(value, node, steps, parameters.low, dtype)
+    made = made.affine(scales, [Fraction(0)] * made.channels, node.name)
+    reading.probe(made, node.output[0])
+    return made
 
 
-@handles("Reshape", "Flatten")
-def _flatten(model: ModelWrapper, node: NodeProto, state: State) -> None:
-    after = tuple(model.get_tensor_shape(node.output[0]))
-    if after != (1, int(np.prod(state.shape))):
+def _check_activation(node: NodeProto, parameters: QuantParameters) -> None:
+    if parameters.bits == 1 and parameters.signed:
         raise UnsupportedModelError(
             node.name,
-            f"it reshapes {(1, *state.shape)} to {after}",
-            "only flatten a map before a dense layer",
-        )
-    if state.compute is not None and state.shape[1:] not in ((), (1, 1)):
-        raise UnsupportedModelError(
-            node.name, f"its input {state.tensor!r} is not quantized", "quantize the map before flattening it"
-        )
-    if state.compute is None and len(state.shape) == 3:
-        state.flat_of = state.shape
-    state.shape = after[1:]
-
-
-@handles("Identity", "Dropout")
-def _identity(model: ModelWrapper, node: NodeProto, state: State) -> None:
-    pass
-
-
-@handles("Quant")
-def _quant(model: ModelWrapper, node: NodeProto, state: State) -> None:
-    parameters = quant_parameters(model, node)
-    if state.compute is None:
-        what = "an input quantizer is not needed" if not state.layers else "it quantizes codes again"
-        remedy = (
-            "feed raw uint8 pixels: remove the quantizer at the input"
-            if not state.layers
-            else "use one quantizer for each layer"
-        )
-        raise UnsupportedModelError(node.name, what, remedy)
-    _check_activation(node, state, parameters)
-    quantizer = Quantizer(node.name, exact_fractions(parameters.scale)[0], parameters.low, parameters.high)
-    made = node.output[0]
-    state.layers.append(state.finished(quantizer, None if state.pools else made))
-    for index, (name, kernel, stride) in enumerate(state.pools, 1):
-        tensor = made if index == len(state.pools) else None
-        state.layers.append(Pool(name, kernel, stride, quantizer.scale, tensor))
-    state.scale, state.dtype = quantizer.scale, quantizer.dtype
-    state.compute, state.relu, state.pools = None, None, []
-
-
-def _check_activation(node: NodeProto, state: State, parameters: QuantParameters) -> None:
-    if parameters.scale.size != 1:
-        raise UnsupportedModelError(
-            node.name,
-            f"its scale has {parameters.scale.size} values",
-            "use one scale for the whole activation tensor (per-tensor scaling)",
-        )
-    if parameters.bits == 1 and (parameters.signed or state.relu is None):
-        raise UnsupportedModelError(
-            node.name,
-            "bipolar activations are not supported yet",
-            "use 1 bit unsigned after a ReLU, or 2 to 8 bits",
+            "a signed quantizer of 1 bit has the codes -1 and 0",
+            "use BipolarQuant, 1 bit unsigned, or 2 to 8 bits",
         )
     if parameters.rounding not in ("ROUND", "HALF_EVEN"):
         raise UnsupportedModelError(
             node.name, f"it rounds by {parameters.rounding}", "use round half to even (ROUND)"
         )
-    if state.relu is not None and parameters.signed:
+    if parameters.low == parameters.high:
+        raise UnsupportedModelError(node.name, "it has a single code", "use more bits")
+
+
+@handles("BipolarQuant")
+def _bipolar(reading: Reading, node: NodeProto, value: Value) -> Value:
+    scales = per_channel(node, value, bipolar_scale(reading.model, node))
+    steps = [[Step(Fraction(0), False)]] * value.channels
+    made = reading.staircase(value, node, steps, 0, IntType(1, False))
+    # code 0 is -scale, code 1 is +scale
+    made = made.affine([2 * s for s in scales], [-s for s in scales], node.name)
+    reading.probe(made, node.output[0])
+    return made
+
+
+@handles("Trunc")
+def _trunc(reading: Reading, node: NodeProto, value: Value) -> Value:
+    """Divide integers by a power of two: a staircase, if what comes in are integers of its scale."""
+    names = (
+        "scale",
+        "zero point",
+        "input width",
+        *(("output scale",) if len(node.input) > 5 else ()),
+        "width",
+    )
+    given = [reading.model.get_initializer(name) for name in node.input[1:]]
+    if len(given) != len(names) or any(g is None or g.size != 1 for g in given):
+        raise UnsupportedModelError(
+            node.name, f"its {', '.join(names)} are not single constants", "use per-tensor constants"
+        )
+    numbers = {k: Fraction(float(np.ravel(g)[0])) for k, g in zip(names, given, strict=True)}
+    scale = numbers["scale"]
+    if numbers["zero point"] != 0:
+        raise UnsupportedModelError(
+            node.name, "it has a zero point other than 0", "use a symmetric quantizer"
+        )
+    if "output scale" in numbers:
+        ratio = float(numbers["output scale"] / scale)
+        shift, made_scale = round(float(np.round(np.log2(ratio)))), numbers["output scale"]
+    else:
+        shift, made_scale = int(numbers["input width"] - numbers["width"]), scale
+    value = reading.oriented(value)
+    ends = [v / scale for v in (*value.slopes, *value.offsets)]
+    ends += [v / scale for v in (*value.lows, *value.highs) if v is not None]
+    if any(end.denominator != 1 for end in ends):
         raise UnsupportedModelError(
             node.name,
-            f"a signed quantizer after the ReLU {state.relu!r} wastes half its codes",
-            "use an unsigned quantizer after ReLU",
+            f"its input is not an integer multiple of its scale {float(scale):g}",
+            "truncate an average pool's sum at the scale of the pool's input, or use a quantizer (Quant)",
         )
-    if parameters.narrow and not parameters.signed:
+    low, high = _codes(reading, node, value, scale, shift, numbers)
+    steps = _shifted(node, range(low + 1, high + 1), scale * Fraction(2) ** shift)
+    dtype = IntType.spanning(min(low, 0), high)
+    made = reading.staircase(value, node, [steps] * value.channels, low, dtype)
+    made = made.affine([made_scale] * value.channels, [Fraction(0)] * value.channels, node.name)
+    reading.probe(made, node.output[0])
+    return made
+
+
+def _codes(
+    reading: Reading, node: NodeProto, value: Value, scale: Fraction, shift: int, numbers: dict[str, Fraction]
+) -> tuple[int, int]:
+    """Return the least and greatest code that can come out."""
+    low, high = reading.span(value.layer)
+    ends = []
+    for slope, offset, bottom, top in zip(value.slopes, value.offsets, value.lows, value.highs, strict=True):
+        for real in (slope * low + offset, slope * high + offset):
+            held = real if bottom is None else max(real, bottom)
+            ends.append((held if top is None else min(held, top)) / scale)
+    signed = bool(attributes(node).get("signed", 1)) or "output scale" not in numbers
+    least, most = round(min(ends) / 2**shift), round(max(ends) / 2**shift)
+    least, most = min(least, 0) - 1, max(most, 0) + 1  # one more on either side, whatever the rounding
+    if "output scale" in numbers:
+        kind = IntType(int(numbers["width"]), signed)
+        least = max(least, kind.min + int(signed and bool(attributes(node).get("narrow", 0))))
+        most = min(most, kind.max)
+    if most - least >= (1 << CODE_BITS) + 2:
         raise UnsupportedModelError(
-            node.name, "an unsigned narrow-range quantizer is not supported", "use narrow_range=False"
+            node.name, f"it puts out codes from {least} to {most}", "truncate to 8 bits or fewer"
         )
+    return least, most
+
+
+def _shifted(node: NodeProto, codes: range, step: Fraction) -> list[Step]:
+    mode = str(attributes(node).get("rounding_mode", "FLOOR")).upper()
+    if mode in ("ROUND", "HALF_EVEN"):
+        return rounding_steps(step, codes)
+    if mode == "FLOOR":
+        return [Step(code * step, False) for code in codes]
+    if mode in ("CEIL", "CEILING"):
+        return [Step((code - 1) * step, True) for code in codes]
+    raise UnsupportedModelError(node.name, f"it rounds by {mode}", "use FLOOR, CEIL or ROUND")

@@ -1,20 +1,26 @@
-"""Reads a QONNX graph as a chain of layers, and refuses what cannot be compiled.
+"""Reads a QONNX graph as a graph of integer layers, and refuses what cannot be compiled.
 
-The walk keeps what is known of the tensor at hand: integer codes with one scale, or integer
-accumulators with a slope and an offset for each channel. ``read_layers`` and ``read_codes`` hold one
-function for each kind of node.
+Every tensor that is computed from the image is known as integers of a layer and the exact function that
+gives its real values (:mod:`finnspect.frontend.values`). The ``read_*`` modules hold one function for
+each kind of node.
 """
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from finnspect.errors import UnsupportedModelError
-from finnspect.frontend import read_codes, read_layers  # noqa: F401  (register the nodes)
-from finnspect.frontend.network import Network
-from finnspect.frontend.state import HANDLERS, State
-from finnspect.ir import IntType
+from finnspect.frontend import (  # noqa: F401  (they register the nodes)
+    read_affine,
+    read_codes,
+    read_joins,
+    read_layers,
+    read_pools,
+)
+from finnspect.frontend.fuse import fused
+from finnspect.frontend.network import ArgMax, Network
+from finnspect.frontend.state import HANDLERS, Reading
+from finnspect.frontend.values import Value
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -25,24 +31,28 @@ if TYPE_CHECKING:
 _REMEDIES = {
     "Softmax": "leave it out: the class with the greatest logit is the same",
     "LogSoftmax": "leave it out: the class with the greatest logit is the same",
-    "ArgMax": "leave it out: the accelerator puts the logits out",
-    "TopK": "leave it out: the accelerator puts the logits out",
     "Sigmoid": "use ReLU, or leave it out before the logits",
-    "Tanh": "use ReLU, or a signed quantizer",
-    "HardTanh": "use a signed quantizer alone",
+    "Tanh": "use ReLU, HardTanh, or a signed quantizer",
     "LeakyRelu": "use ReLU",
     "PRelu": "use ReLU",
     "Gelu": "use ReLU",
-    "Clip": "use ReLU; the quantizer clips",
+    "HardSwish": "use ReLU",
+    "HardSigmoid": "use Clip, or a quantizer alone",
+    "Sign": "use BipolarQuant",
     "ConvTranspose": "use convolutions that keep or shrink the map",
-    "AveragePool": "average pooling is not supported yet; use max pooling",
-    "GlobalAveragePool": "global average pooling is not supported yet; flatten the map instead",
-    "ReduceMean": "global average pooling is not supported yet; flatten the map instead",
-    "Trunc": "average pooling is not supported yet; use max pooling",
-    "Concat": "branches are not supported yet; use a chain of layers",
-    "BipolarQuant": "bipolar activations are not supported yet; use 2 to 8 bits, or 1 bit unsigned",
+    "Resize": "use convolutions that keep or shrink the map",
+    "Upsample": "use convolutions that keep or shrink the map",
+    "Pad": "give the padding to the convolution",
+    "FloatQuant": "use an integer quantizer (Quant)",
+    "QuantizeLinear": "export QONNX (Quant nodes), not QDQ",
+    "DequantizeLinear": "export QONNX (Quant nodes), not QDQ",
+    "LayerNormalization": "use batch norm",
+    "InstanceNormalization": "use batch norm",
+    "GroupNormalization": "use batch norm",
 }
-_DEFAULT_REMEDY = "use convolution, dense, batch norm, ReLU, max pool and flatten"
+_DEFAULT_REMEDY = (
+    "use convolution, dense, batch norm, ReLU, max and average pool, addition, concatenation and flatten"
+)
 
 
 def read_network(model: ModelWrapper) -> Network:
@@ -59,32 +69,50 @@ def read_network(model: ModelWrapper) -> Network:
         Naming the node, the reason, and the nearest supported form.
     """
     source = _graph_input(model)
-    shape = model.get_tensor_shape(source)
-    state = State(source, tuple(shape[1:]), Fraction(1), IntType(8, False))
+    channels, height, width = model.get_tensor_shape(source)[1:]
+    reading = Reading(model)
+    reading.start(source, (channels, height, width))
+    for node in _needed(model):
+        computed = [name for name in node.input if name in reading.values]
+        if not computed:
+            continue  # a quantizer of weights
+        value = _handler(node)(reading, node, reading.values[computed[0]])
+        if value is not None:
+            reading.values[node.output[0]] = value
     output = model.graph.output[0].name
-    input_scale: Fraction | None = None
-    while state.tensor != output:
-        node = _next_node(model, state)
-        handler = HANDLERS.get(node.op_type)
-        if handler is None:
-            raise UnsupportedModelError(
-                node.name,
-                f"operator {node.op_type} is not supported",
-                _REMEDIES.get(node.op_type, _DEFAULT_REMEDY),
-            )
-        handler(model, node, state)
-        state.tensor = node.output[0]
-        if input_scale is None and state.compute is not None:
-            input_scale = state.scale
-    _finish(model, state)
-    channels, height, width = shape[1:]
+    value = _finished(reading, model, output)
+    layers, value = fused(reading.layers, value)
     return Network(
         input_tensor=source,
         output_tensor=output,
         input_shape=(height, width, channels),
-        input_scale=input_scale,
-        layers=tuple(state.layers),
+        input_scale=reading.pixel_scale,
+        layers=layers,
+        slopes=value.slopes,
+        offsets=value.offsets,
     )
+
+
+def _handler(node: NodeProto):
+    handler = HANDLERS.get(node.op_type)
+    if handler is None:
+        raise UnsupportedModelError(
+            node.name,
+            f"operator {node.op_type} is not supported",
+            _REMEDIES.get(node.op_type, _DEFAULT_REMEDY),
+        )
+    return handler
+
+
+def _needed(model: ModelWrapper) -> list[NodeProto]:
+    """Return the nodes that the output depends on, in order."""
+    wanted = {model.graph.output[0].name}
+    needed = []
+    for node in reversed(model.graph.node):
+        if wanted & set(node.output):
+            wanted.update(node.input)
+            needed.append(node)
+    return needed[::-1]
 
 
 def _graph_input(model: ModelWrapper) -> str:
@@ -103,30 +131,30 @@ def _graph_input(model: ModelWrapper) -> str:
     return names[0]
 
 
-def _next_node(model: ModelWrapper, state: State) -> NodeProto:
-    consumers = model.find_consumers(state.tensor)
-    if len(consumers) != 1:
-        names = ", ".join(node.name for node in consumers) or "nothing"
-        raise UnsupportedModelError(
-            consumers[0].name if consumers else state.tensor,
-            f"tensor {state.tensor!r} is read by {names}",
-            "branches are not supported yet; use a chain of layers",
-        )
-    return consumers[0]
-
-
-def _finish(model: ModelWrapper, state: State) -> None:
-    output = model.find_producer(state.tensor)
-    name = output.name if output is not None else state.tensor
-    if state.compute is None:
-        reason = "there is no layer" if not state.layers else "the logits are quantized or pooled"
-        raise UnsupportedModelError(name, reason, "end the model with a dense layer and no output quantizer")
-    if state.relu is not None or state.pools:
+def _finished(reading: Reading, model: ModelWrapper, output: str) -> Value:
+    producer = model.find_producer(output)
+    name = producer.name if producer is not None else output
+    if not reading.layers or output not in reading.values:
+        raise UnsupportedModelError(name, "there is no layer", "end the model with a dense layer")
+    value = reading.values[output]
+    if value.pools or value.clipped:
         raise UnsupportedModelError(
             name, "a ReLU or pool stands between the last layer and the output", "end with the dense layer"
         )
-    if len(state.shape) != 1 and state.shape[1:] != (1, 1):
+    value = reading.settled(value, producer)
+    if value.shape[1:] != (1, 1):
         raise UnsupportedModelError(
-            name, f"the output is a map of shape {state.shape}", "end the model with a dense layer"
+            name, f"the output is a map of shape {value.shape}", "end the model with a dense layer"
         )
-    state.layers.append(state.finished(None, state.tensor))
+    made = reading.layers.get(value.layer)
+    if made is None:
+        raise UnsupportedModelError(name, "there is no layer", "end the model with a dense layer")
+    if min(value.slopes) < 0:
+        raise UnsupportedModelError(
+            name,
+            f"a logit falls where the integers of {made.node!r} rise",
+            "end the model with a dense layer",
+        )
+    if not isinstance(made, ArgMax):
+        reading.probe(value, output)
+    return value

@@ -10,13 +10,37 @@ exactly here because it is one and the same rational number everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from math import isqrt
+from math import ceil, floor, isqrt
+from typing import NamedTuple
 
 import numpy as np
 
+from finnspect.frontend.values import Bound
+
 ROOT_BITS = 256
+
+
+class Step(NamedTuple):
+    """A code is reached where the real value is at least ``bound``; above it where ``strict``."""
+
+    bound: Fraction
+    strict: bool
+
+    def reached(self, value: Fraction) -> bool:
+        """Return whether a real value reaches the code."""
+        return value > self.bound if self.strict else value >= self.bound
+
+
+def rounding_steps(scale: Fraction, codes: Iterable[int]) -> list[Step]:
+    """Return the steps of ``round_half_even(y / scale)``.
+
+    Notes
+    -----
+    ``round_half_even(v) >= k`` means ``v >= k - 1/2`` where ``k`` is even, ``v > k - 1/2`` where odd.
+    """
+    return [Step((k - Fraction(1, 2)) * scale, k % 2 == 1) for k in codes]
 
 
 def sqrt(value: Fraction) -> Fraction:
@@ -33,59 +57,49 @@ def exact_fractions(values: np.ndarray) -> list[Fraction]:
     return [Fraction(float(v)) for v in np.asarray(values, np.float64).ravel()]
 
 
-def channel_thresholds(slope: Fraction, offset: Fraction, scale: Fraction, codes: range) -> list[int]:
-    """Return, for each code ``k``, the least integer ``a`` whose quantized value reaches ``k``.
+def channel_thresholds(
+    slope: Fraction,
+    offset: Fraction,
+    steps: Sequence[Step],
+    clip: tuple[Bound, Bound] = (None, None),
+    span: tuple[int, int] = (0, 0),
+) -> list[int]:
+    """Return the ascending integers ``t`` for which ``sum(a >= t)`` counts the steps reached.
+
+    Where the slope is negative the staircase descends: then ``sum(a >= t)`` counts the steps that are
+    *not* reached.
 
     Parameters
     ----------
     slope, offset
-        Real value of accumulator ``a`` is ``slope * a + offset``; ``slope > 0``.
-    scale
-        Quantizer step, positive.
-    codes
-        The codes, ascending.
-
-    Notes
-    -----
-    ``round_half_even(v) >= k`` means ``v >= k - 1/2`` where ``k`` is even, ``v > k - 1/2`` where odd.
+        Real value of accumulator ``a`` is ``slope * a + offset``, held within ``clip``.
+    steps
+        Ascending.
+    clip
+        Bounds of the real value, None where there is none.
+    span
+        Least and greatest accumulator; a step decided by the bounds alone holds the first, or the second
+        plus one.
     """
-    if slope <= 0 or scale <= 0:
-        raise ValueError("slope and scale are positive; turn the sign of the accumulator first")
-    # a (>= or >) ((k - 1/2) * scale - offset) / slope, over one common denominator
-    step, start = scale / slope, -offset / slope
-    denominator = 2 * step.denominator * start.denominator
-    per_half = step.numerator * start.denominator  # numerator of step / 2
-    base = 2 * start.numerator * step.denominator
+    low, high = clip
+    always, never = span[0], span[1] + 1
     result = []
-    for code in codes:
-        numerator = (2 * code - 1) * per_half + base
-        if code % 2 == 0:
-            result.append(-(-numerator // denominator))  # least integer >= bound
+    for step in steps:
+        if low is not None and step.reached(low):
+            reached = True
+        elif high is not None and not step.reached(high):
+            reached = False
+        elif slope == 0:
+            reached = step.reached(offset)
         else:
-            result.append(numerator // denominator + 1)  # least integer > bound
-    return result
-
-
-def layer_thresholds(
-    slopes: Sequence[Fraction],
-    offsets: Sequence[Fraction],
-    scale: Fraction,
-    codes: range,
-    signs: Sequence[int],
-) -> list[list[int]]:
-    """Return thresholds on the accumulators of ``signs[c] * weights[c]``, for each channel.
-
-    Parameters
-    ----------
-    slopes, offsets
-        Of each channel, relative to the original weights.
-    signs
-        +1 or -1 of each channel; ``signs[c] * slopes[c]`` is positive.
-    """
-    return [
-        channel_thresholds(sign * slope, offset, scale, codes)
-        for slope, offset, sign in zip(slopes, offsets, signs, strict=True)
-    ]
+            edge = (step.bound - offset) / slope
+            if slope > 0:
+                result.append(floor(edge) + 1 if step.strict else ceil(edge))
+            else:  # reached up to the edge, so not reached from the next integer on
+                result.append(ceil(edge) if step.strict else floor(edge) + 1)
+            continue
+        result.append(always if reached == (slope >= 0) else never)
+    return result if slope >= 0 else result[::-1]
 
 
 def clip_thresholds(
