@@ -160,19 +160,22 @@ def locate_divergence(
         expected = values[stream.tensor].astype(np.int64)
         height, width, channels = expected.shape[1:]
         folds = channels // stream.elements
-        # (image, y, x, repeat, fold, element) -> (image, y, x, repeat, channel)
+        # what is sent for a pixel, and where each of its elements belongs
+        expected = stream.arrange(expected)
+        places = stream.arrange(np.arange(channels))
+        # (image, y, x, repeat, fold, element) -> (image, y, x, repeat, place)
         got = recorded[stream.net].reshape(len(images), height, width, stream.repeat, folds * stream.elements)
         differs = got != expected[:, :, :, None, :]
         if not differs.any():
             continue
-        image, y, x, repeat, channel = (int(i) for i in np.argwhere(differs)[0])
+        image, y, x, repeat, place = (int(i) for i in np.argwhere(differs)[0])
         layer = stream.layer if stream.role == "layer" else f"{stream.layer} ({stream.net})"
         raise VerificationError(
             WHERE,
             layer,
             first_image + image,
-            (y, x, channel),
-            int(got[image, y, x, repeat, channel]),
-            int(expected[image, y, x, channel]),
+            (y, x, int(places[place])),
+            int(got[image, y, x, repeat, place]),
+            int(expected[image, y, x, place]),
             REMEDY,
         )

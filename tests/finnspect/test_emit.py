@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dags import Dag, dag_folding
 from finnspect.emit import Accelerator, EmitOptions, emit_accelerator
 from finnspect.emit.accelerator import library_closure
 from finnspect.errors import ConfigError, PackageError, UnsupportedModelError
 from finnspect.folding import Folding, choose_folding, full_folding
-from finnspect.ir import DataflowGraph, IntType, MaxPool, Staircase, Tensor
+from finnspect.ir import Add, DataflowGraph, IntType, MaxPool, Staircase, Tensor
 from finnspect.sim.verilator import VerilatorJob, lint
 from finnspect.toolchains.yosys import read_slang, run_yosys
 from graphs import Conv, Pool, dense, make_graph, random_folding, random_graph
@@ -196,11 +197,46 @@ def test_overlapping_pools_are_refused(graph, tmp_path):
     refused(replace(graph, layers=tuple(layers)), tmp_path, "pool1", "stride")
 
 
-def test_forks_are_refused(graph, tmp_path):
-    twin = MaxPool("twin", ("conv2_out",), ("twin_out",), (2, 2), (2, 2))
-    tensors = graph.tensors | {"twin_out": Tensor("twin_out", (1, 1, 8), graph.tensors["conv2_out"].dtype)}
+def test_forks_of_windows_are_refused(graph, tmp_path):
+    last = graph.layer("conv3_mvau")
+    twin = replace(last, name="twin", outputs=("twin_out",))
+    tensors = graph.tensors | {"twin_out": replace(graph.tensors[last.output], name="twin_out")}
     forked = replace(graph, layers=(*graph.layers, twin), tensors=tensors)
-    refused(forked, tmp_path, "twin", "also read by 'conv3_swg'")
+    refused(forked, tmp_path, "twin", "nothing reads its output")
+    summed = Add("sum", (last.output, "twin_out"), ("total",), (1, 1), last.acc_dtype)
+    forked = replace(
+        forked,
+        layers=(*forked.layers, summed),
+        tensors=tensors | {"total": replace(graph.tensors[last.output], name="total")},
+        output="total",
+    )
+    folding = Folding.of(
+        full_folding(forked).to_json() | {n: {"PE": 3, "SIMD": 8} for n in ("conv3_mvau", "twin")}
+    )
+    refused(forked, tmp_path, "conv3_swg", "read by 'conv3_mvau', 'twin'", folding)
+
+
+def test_a_fork_for_each_tensor_with_several_readers(tmp_path):
+    dag = Dag((6, 6, 4), 1)
+    u4 = IntType(4, False)
+    stem = dag.conv("pixels", 4, out=u4)
+    left = dag.conv(stem, 4, out=u4)
+    twice = dag.add(left, left, out=u4)
+    joined = dag.concat(dag.add(twice, stem, out=u4), stem)
+    graph = dag.graph(dag.dense(joined, 3))
+    folding = dag_folding(graph, max)
+    made = emit_accelerator(graph, folding, tmp_path / "acc")
+    modules = [each["module"] for each in made.manifest["instances"]]
+    forks = {each["name"]: each for each in made.manifest["instances"] if each["module"] == "fs_fork"}
+    assert {name: each["params"]["N"] for name, each in forks.items()} == {
+        f"u_{stem}_fork": 3,
+        f"u_{left}_fork": 2,
+    }
+    # the ways round a convolution hold what it holds; both inputs of `twice` come from one fork
+    added, joined = (layer.name for layer in graph.layers[-4:-2])
+    assert set(made.manifest["fifo_depths"]) == {f"{stem}:{added}", f"{stem}:{joined}"}
+    assert modules.count("fs_fifo") == len(made.manifest["fifo_depths"])
+    lint_all(made)
 
 
 def test_other_inputs_than_uint8_are_refused(graph, tmp_path):

@@ -20,12 +20,12 @@ from typing import Any
 
 import jinja2
 
-from finnspect import analysis
+from finnspect import analysis, fifo
 from finnspect.emit.layers import emit_layer
 from finnspect.emit.network import Network, Stream
 from finnspect.errors import ConfigError, PackageError, UnsupportedModelError
 from finnspect.folding import Folding, check_folding
-from finnspect.ir import DataflowGraph, MatVec
+from finnspect.ir import ArgMax, DataflowGraph, MatVec
 from finnspect.paths import RTL_DIR
 
 FORMAT = "finnspect-accelerator"
@@ -43,17 +43,21 @@ class EmitOptions:
     Parameters
     ----------
     fifo_depths
-        Tensor name -> beats of FIFO in front of its consumer; none where not named.
+        Key of a reader (:func:`finnspect.fifo.edges`; the tensor's name where it has one reader) -> beats
+        of FIFO in front of it, none where not named. None: those of :func:`finnspect.fifo.default_depths`.
     mul_styles
         MatVec name -> ``lut`` or ``dsp``: what its multipliers are made of, where it is not the choice of
         :func:`finnspect.analysis.multiplier_styles`.
     dsp_budget
         Hard multipliers that this choice may use.
+    technology
+        Device family, a key of :data:`finnspect.analysis.TECHNOLOGIES`: what its hard multipliers save.
     """
 
-    fifo_depths: Mapping[str, int] = field(default_factory=dict)
+    fifo_depths: Mapping[str, int] | None = None
     mul_styles: Mapping[str, str] = field(default_factory=dict)
     dsp_budget: int = analysis.DSP_BUDGET
+    technology: str = analysis.ECP5.name
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,11 @@ class Accelerator:
         return tuple(Stream.from_json(item) for item in self.manifest["streams"])
 
     @property
+    def argmax(self) -> bool:
+        """Whether the output is the class instead of the logits."""
+        return self.manifest["output"]["kind"] == "argmax"
+
+    @property
     def input_elements(self) -> int:
         """Pixels' channels (bytes) in a beat of the input."""
         return self.manifest["input"]["elements"]
@@ -116,7 +125,7 @@ class Accelerator:
 
     @property
     def classes(self) -> int:
-        """Logits a frame."""
+        """Logits a frame; 1 where the output is the class."""
         return self.manifest["output"]["classes"]
 
     @property
@@ -151,7 +160,7 @@ def emit_accelerator(
     """
     options = options or EmitOptions()
     network = build_network(graph, folding, options)
-    output = network.take("logits", graph.output, 1)
+    output = network.take(None, graph.output, 1)
     if output.width > LOGIT_BITS:
         raise UnsupportedModelError(
             graph.producer(graph.output).name,
@@ -175,27 +184,36 @@ def build_network(graph: DataflowGraph, folding: Folding, options: EmitOptions) 
     """Return the network of a graph: every layer's modules and the plumbing between them."""
     check_folding(graph, folding)
     _check_options(graph, options)
-    styles = analysis.multiplier_styles(graph, folding, options.dsp_budget) | dict(options.mul_styles)
-    network = Network(graph, folding, options.fifo_depths, styles)
+    tech = analysis.TECHNOLOGIES[options.technology]
+    styles = analysis.multiplier_styles(graph, folding, options.dsp_budget, tech) | dict(options.mul_styles)
+    depths = options.fifo_depths
+    if depths is None:
+        depths = fifo.default_depths(graph, folding)
+    network = Network(graph, folding, depths, styles)
     source = graph.tensors[graph.input]
     if (source.dtype.bits, source.dtype.signed) != (8, False):
         raise UnsupportedModelError(
             graph.input, f"the input is {source.dtype}, the hardware takes UINT8", "feed raw pixels"
         )
     first = graph.consumers(graph.input)[0]
-    own = folding[first.name]
-    network.put(graph.input, graph.input, own.SIMD or own.PE or 1)
+    network.put(graph.input, graph.input, analysis.taken_elements(first, graph, folding))
+    read = {edge.tensor for edge in fifo.edges(graph)}
     for layer in graph:
+        if not read.issuperset(layer.outputs):
+            raise UnsupportedModelError(
+                layer.name, "nothing reads its output", "leave out the layers that do not lead to the output"
+            )
         emit_layer(layer, network)
     return network
 
 
 def _check_options(graph: DataflowGraph, options: EmitOptions) -> None:
-    for name, depth in options.fifo_depths.items():
-        if name not in graph.tensors or depth < 2:
+    keys = [edge.key for edge in fifo.edges(graph)]
+    for name, depth in (options.fifo_depths or {}).items():
+        if name not in keys or depth < 2:
             raise ConfigError(
-                f"a FIFO of {depth} beats is asked for on tensor {name!r}",
-                f"a depth of at least 2; tensors of {graph.name}: {', '.join(graph.tensors)}",
+                f"a FIFO of {depth} beats is asked for on {name!r}",
+                f"a depth of at least 2; streams of {graph.name}: {', '.join(keys)}",
             )
     matvecs = [layer.name for layer in graph if isinstance(layer, MatVec)]
     for name, style in options.mul_styles.items():
@@ -228,7 +246,14 @@ def library_closure(modules: set[str], folder: Path = RTL_DIR) -> list[Path]:
 
 
 def _literal(value: int | str) -> str:
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    if isinstance(value, str):  # a number with its width stays as it is
+        return value if re.fullmatch(r"[0-9]+'h[0-9a-f]+", value) else f'"{value}"'
+    return str(value)
+
+
+def _nets(streams: tuple[Stream, ...], signal: str) -> str:
+    names = [f"{stream.net}_{signal}" for stream in reversed(streams)]
+    return names[0] if len(names) == 1 else f"{{{', '.join(names)}}}"
 
 
 def _render(graph: DataflowGraph, network: Network, output: Stream) -> str:
@@ -241,12 +266,14 @@ def _render(graph: DataflowGraph, network: Network, output: Stream) -> str:
         autoescape=False,
     )
     environment.filters["literal"] = _literal
+    environment.filters["nets"] = _nets
     source = network.streams[0]
     return environment.get_template("core.sv.j2").render(
         title=re.sub(r"[^\w .-]", "_", graph.name),
         input=source,
         output=output,
         classes=graph.tensors[graph.output].size,
+        argmax=isinstance(graph.producer(graph.output), ArgMax),
         streams=network.streams,
         instances=network.instances,
     )
@@ -269,6 +296,7 @@ def _manifest(
             "shape": list(graph.tensors[graph.input].shape),
         },
         "output": {
+            "kind": "argmax" if isinstance(graph.producer(graph.output), ArgMax) else "logits",
             "width_bits": LOGIT_BITS,
             "classes": graph.tensors[graph.output].size,
             "net": output.net,
@@ -277,7 +305,7 @@ def _manifest(
         "bound": {"layer": bound.layer, "cycles": bound.cycles},
         "cycles": analysis.graph_cycles(graph, folding),
         "folding": folding.to_json(),
-        "fifo_depths": dict(sorted(options.fifo_depths.items())),
+        "fifo_depths": dict(sorted(network.fifo_depths.items())),
         "mul_styles": dict(sorted(network.mul_styles.items())),
         "streams": [stream.to_json() for stream in network.streams],
         "instances": [
@@ -285,8 +313,8 @@ def _manifest(
                 "name": each.name,
                 "module": each.module,
                 "layer": each.layer,
-                "source": each.source.net,
-                "sink": each.sink.net,
+                "sources": [stream.net for stream in each.sources],
+                "sinks": [stream.net for stream in each.sinks],
                 "params": dict(each.params),
             }
             for each in network.instances

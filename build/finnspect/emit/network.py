@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import lcm
 from typing import Any
 
+import numpy as np
+
+from finnspect.analysis import taken_elements
 from finnspect.errors import UnsupportedModelError
+from finnspect.fifo import Edge, edges
 from finnspect.folding import Folding
 from finnspect.ir import DataflowGraph, IntType
 
@@ -31,10 +35,14 @@ class Stream:
         Beats a frame.
     repeat
         How often each pixel's channels are sent in a row (windows: NF of the MatVec behind).
+    taps
+        Greater than 1: a pixel's elements (tap, channel) are sent as (channel fold, tap, channel of the
+        fold), as a depthwise layer takes them.
     layer
         Layer that makes the tensor; the tensor itself for the graph's input.
     role
-        ``layer``: as the layer makes it; ``width``: behind a width converter; ``fifo``: behind a FIFO.
+        ``layer``: as the layer makes it; ``width``: behind a width converter; ``fork``: one of the copies
+        for several readers; ``fifo``: behind a FIFO.
     """
 
     net: str
@@ -45,6 +53,14 @@ class Stream:
     repeat: int
     layer: str
     role: str
+    taps: int = 1
+
+    def arrange(self, channels: np.ndarray) -> np.ndarray:
+        """Return a pixel's elements (..., channels) in the order in which they are sent once."""
+        if self.taps == 1:
+            return channels
+        split = channels.reshape(*channels.shape[:-1], self.taps, -1, self.elements)
+        return np.swapaxes(split, -3, -2).reshape(channels.shape)
 
     @property
     def width(self) -> int:
@@ -62,6 +78,7 @@ class Stream:
             "repeat": self.repeat,
             "layer": self.layer,
             "role": self.role,
+            "taps": self.taps,
         }
 
     @classmethod
@@ -72,7 +89,9 @@ class Stream:
 
 @dataclass(frozen=True)
 class Instance:
-    """One library module between two streams.
+    """One library module between streams.
+
+    Several streams on one side are side by side on its port, the first in the low bits.
 
     Parameters
     ----------
@@ -85,8 +104,8 @@ class Instance:
     module: str
     name: str
     params: Mapping[str, int | str]
-    source: Stream
-    sink: Stream
+    sources: tuple[Stream, ...]
+    sinks: tuple[Stream, ...]
     layer: str | None = None
 
 
@@ -103,7 +122,7 @@ class Network:
     Parameters
     ----------
     fifo_depths
-        Tensor name -> beats of FIFO in front of its consumer.
+        Key of a reader (:func:`finnspect.fifo.edges`) -> beats of FIFO in front of it.
     mul_styles
         MatVec name -> ``MUL_STYLE`` of its MVAU.
     """
@@ -116,41 +135,86 @@ class Network:
     streams: list[Stream] = field(default_factory=list)
     images: dict[str, str] = field(default_factory=dict)
     _made: dict[str, Stream] = field(default_factory=dict)  # tensor -> stream at its producer
-    _taken: dict[str, str] = field(default_factory=dict)  # tensor -> its one consumer
+    _left: dict[str, list[Edge]] = field(default_factory=dict)  # tensor -> readers without a stream yet
+    _branches: dict[str, list[Stream]] = field(default_factory=dict)  # tensor -> the fork's free outputs
 
-    def put(self, layer: str, tensor: str, elements: int, repeat: int = 1) -> Stream:
-        """Return a new stream in which ``layer`` puts out ``tensor``."""
-        stream = self._stream(tensor, elements, repeat, layer, "layer", identifier(tensor))
+    def __post_init__(self) -> None:
+        for edge in edges(self.graph):
+            self._left.setdefault(edge.tensor, []).append(edge)
+
+    def put(self, layer: str, tensor: str, elements: int, repeat: int = 1, taps: int = 1) -> Stream:
+        """Return a new stream in which ``layer`` puts out ``tensor``; see :class:`Stream`."""
+        stream = self._stream(tensor, elements, repeat, layer, "layer", identifier(tensor), taps)
         self._made[tensor] = stream
         return stream
 
-    def take(self, consumer: str, tensor: str, elements: int) -> Stream:
-        """Return the stream of ``tensor`` with ``elements`` a beat, converted and buffered as needed.
+    def take(self, consumer: str | None, tensor: str, elements: int) -> Stream:
+        """Return the stream of ``tensor`` for one reader: forked, converted and buffered as needed.
+
+        Parameters
+        ----------
+        consumer
+            Layer that reads it; None for the core's output. One that reads a tensor twice takes it twice.
+        elements
+            Elements a beat that the reader takes.
 
         Raises
         ------
         UnsupportedModelError
-            Another layer reads the tensor already: streams do not fork.
+            Several layers read windows: they come in the order and as often as one reader needs.
         """
-        if tensor in self._taken:
-            raise UnsupportedModelError(
-                consumer,
-                f"tensor {tensor!r} is also read by {self._taken[tensor]!r}; a stream has one reader",
-                "use a chain of layers without branches",
-            )
-        self._taken[tensor] = consumer
-        stream = self._made[tensor]
-        wide = lcm(stream.elements, elements)
-        for step, count in enumerate(dict.fromkeys((wide, elements))):
-            if count != stream.elements:
-                stream = self._convert(stream, count, f"{identifier(tensor)}_dwc{step}")
-        depth = self.fifo_depths.get(tensor, 0)
+        edge = next(each for each in self._left[tensor] if each.reader == consumer)
+        if tensor not in self._branches:
+            self._fork(tensor)
+        self._left[tensor].remove(edge)
+        stream = self._branches[tensor].pop(0)
+        name = identifier(edge.key)
+        stream = self._widen(stream, elements, name)
+        depth = self.fifo_depths.get(edge.key, 0)
         if depth:
-            net = f"{identifier(tensor)}_fifo"
-            sink = self._stream(tensor, elements, stream.repeat, stream.layer, "fifo", net)
+            net = f"{name}_fifo"
+            sink = self._stream(tensor, elements, stream.repeat, stream.layer, "fifo", net, stream.taps)
             params = {"WIDTH": sink.width, "DEPTH": depth, "RAM_STYLE": "auto"}
             self.add("fs_fifo", net, params, stream, sink)
             stream = sink
+        return stream
+
+    def _fork(self, tensor: str) -> None:
+        """Give each reader of a tensor its own copy of the stream."""
+        stream, readers = self._made[tensor], self._left[tensor]
+        if len(readers) == 1:
+            self._branches[tensor] = [stream]
+            return
+        if stream.repeat > 1 or stream.taps > 1:
+            names = ", ".join(repr(each.reader) for each in readers)
+            raise UnsupportedModelError(
+                stream.layer,
+                f"its windows are read by {names}: windows have one reader",
+                "give each of them a sliding window of its own",
+            )
+        # one converter instead of one a branch, where all want the same
+        wanted = {
+            taken_elements(self.graph.layer(each.reader), self.graph, self.folding) if each.reader else 1
+            for each in readers
+        }
+        if len(wanted) == 1:
+            stream = self._widen(stream, wanted.pop(), identifier(tensor))
+        sinks = [
+            self._stream(
+                tensor, stream.elements, 1, stream.layer, "fork", f"{identifier(tensor)}_fork{place}"
+            )
+            for place in range(len(readers))
+        ]
+        params = {"WIDTH": stream.width, "N": len(readers)}
+        self.add("fs_fork", f"{tensor}_fork", params, stream, sinks)
+        self._branches[tensor] = sinks
+
+    def _widen(self, stream: Stream, elements: int, name: str) -> Stream:
+        """Convert a stream to ``elements`` a beat, in two steps where neither width divides the other."""
+        wide = lcm(stream.elements, elements)
+        for step, count in enumerate(dict.fromkeys((wide, elements))):
+            if count != stream.elements:
+                stream = self._convert(stream, count, f"{name}_dwc{step}")
         return stream
 
     def add(
@@ -158,14 +222,15 @@ class Network:
         module: str,
         name: str,
         params: Mapping[str, int | str],
-        source: Stream,
-        sink: Stream,
+        source: Stream | Sequence[Stream],
+        sink: Stream | Sequence[Stream],
         layer: str | None = None,
     ) -> None:
-        """Add an instance ``u_<name>``."""
+        """Add an instance ``u_<name>``; of several streams on a side the first is in the low bits."""
         name = f"u_{identifier(name)}"
         assert name not in {each.name for each in self.instances}, name
-        self.instances.append(Instance(module, name, dict(params), source, sink, layer))
+        sources, sinks = ((x,) if isinstance(x, Stream) else tuple(x) for x in (source, sink))
+        self.instances.append(Instance(module, name, dict(params), sources, sinks, layer))
 
     def add_images(self, images: Mapping[str, str]) -> None:
         """Add memory images: name relative to the accelerator's folder -> text."""
@@ -173,18 +238,21 @@ class Network:
         self.images |= images
 
     def _convert(self, stream: Stream, elements: int, net: str) -> Stream:
+        assert stream.taps == 1, (stream.net, "windows for a depthwise layer have its width")
         sink = self._stream(stream.tensor, elements, stream.repeat, stream.layer, "width", net)
         params = {"IN_WIDTH": stream.width, "OUT_WIDTH": sink.width}
         self.add("fs_dwc", net, params, stream, sink)
         return sink
 
-    def _stream(self, tensor: str, elements: int, repeat: int, layer: str, role: str, net: str) -> Stream:
+    def _stream(
+        self, tensor: str, elements: int, repeat: int, layer: str, role: str, net: str, taps: int = 1
+    ) -> Stream:
         about = self.graph.tensors[tensor]
         assert about.shape[2] % elements == 0, (tensor, elements)
         taken = {"s_axis", "m_axis", *(each.net for each in self.streams)}
         while net in taken:  # two names can differ in punctuation only
             net += "_"
         beats = about.size // elements * repeat
-        stream = Stream(net, tensor, about.dtype, elements, beats, repeat, layer, role)
+        stream = Stream(net, tensor, about.dtype, elements, beats, repeat, layer, role, taps)
         self.streams.append(stream)
         return stream
