@@ -1,4 +1,4 @@
-"""Formal proofs of the handshake modules: no beat lost, doubled, reordered or changed in a stall; no deadlock.
+"""Formal proofs of the handshake modules: no beat lost, doubled, reordered or changed; no deadlock.
 
 Each proof also has mutants: the module with one fault in it, which the proof must refuse.
 """
@@ -68,6 +68,26 @@ PROOFS = (
         ),
     ),
     Proof("fv_fork", "fs_fork", {"N": 3}),
+    Proof(
+        "fv_add",
+        "fs_add",
+        {"MUL_A": -3, "MUL_B": 5, "ACC_BITS": 7},
+        mutants=(
+            ("fs_add", "{2{both && move}}", "{2{move}}"),
+            ("fs_add", "if (move) acc_q", "if (both) acc_q"),
+            ("fs_add", "MUL_A < 0 ? LESS_A : MORE_A", "MORE_A"),
+        ),
+    ),
+    Proof("fv_add", "fs_add"),
+    Proof(
+        "fv_concat",
+        "fs_concat",
+        mutants=(
+            ("fs_concat", "turn_q & {N{ready}}", "{N{ready}}"),
+            ("fs_concat", "left_q <= folds - 16'd1", "left_q <= folds"),
+        ),
+    ),
+    Proof("fv_concat", "fs_concat", {"FOLDS_A": 3, "FOLDS_B": 1}),
 )
 
 
