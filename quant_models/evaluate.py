@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from quant_models.training.phase import Part
+from quant_models.training.records import Part
 
 
 @torch.no_grad()

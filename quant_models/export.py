@@ -26,7 +26,7 @@ from finnspect_driver.preprocess import preprocess
 from quant_models.datasets.synthetic import CLASS_NAMES, generate
 from quant_models.evaluate import has_tie, logits_of, predictions
 from quant_models.qonnx_tools import execute, tidy
-from quant_models.training.config import TrainConfig
+from quant_models.training.config import PLACES, TrainConfig, model_label
 from quant_models.training.run_dir import Run, open_run, whole_folder
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def export_package(
     run = open_run(run_dir)
     net = run.model()
     progress(f"exporting {run.info.config.model} to QONNX")
-    model = export_qonnx_graph(net, run.input_shape, run.info.config.model)
+    model = export_qonnx_graph(net, run.input_shape, model_label(run.info.config.model))
     golden = _golden(run, net, model, golden_images)
     test_images, _ = run.test_images()
     progress(f"executing QONNX on {len(test_images)} test images to compare with torch")
@@ -106,7 +106,7 @@ def export_package(
             folder,
             {
                 "name": config.name,
-                "model": config.model,
+                "model": model_label(config.model),
                 "dataset": config.dataset,
                 "classes": run.info.classes,
                 "preprocessing": run.info.preprocessing,
@@ -286,16 +286,16 @@ def package_metrics(run: Run) -> dict[str, Any]:
 def repeat_command(config: TrainConfig) -> str:
     """Return a command that repeats a run, without any path of the machine it ran on."""
     words = {"model", "dataset", "data", "seed"}
-    free = {"run_dir", "cache_dir"}
-    special = config.model_dump(mode="json", exclude_defaults=True, exclude=words | free)
+    special = config.model_dump(mode="json", exclude_defaults=True, exclude=words | PLACES)
     data = "" if config.data is None else f" --data {config.data.name}"
+    model = model_label(config.model)
     if special:
-        values = {"model": config.model, "dataset": config.dataset, "seed": config.seed, **special}
+        values = {"model": model, "dataset": config.dataset, "seed": config.seed, **special}
         listed = ", ".join(f"{key}={value!r}" for key, value in values.items())
         return (
             f"quant_models.train.train(TrainConfig({listed}, data=..., run_dir=...)), then finnspect export"
         )
     return (
-        f"finnspect train --model {config.model} --dataset {config.dataset}{data} --seed {config.seed}, "
+        f"finnspect train --model {model} --dataset {config.dataset}{data} --seed {config.seed}, "
         "then finnspect export"
     )

@@ -126,6 +126,36 @@ def set_act_clip(layer: nn.Module, values: torch.Tensor) -> None:
     quant.scaling_impl.value.copy_(clip.to(quant.scaling_impl.value.dtype).reshape(()))
 
 
+def is_quantizer(layer: nn.Module) -> bool:
+    """Whether a layer is a brevitas activation."""
+    return hasattr(layer, "act_quant") and not isinstance(layer, nn.Conv2d | nn.Linear)
+
+
+def learns_weight_scale(layer: nn.Module) -> bool:
+    """Whether the weight scale of a layer is a parameter that :func:`set_weight_clip` can set."""
+    tensor_quant = getattr(getattr(layer, "weight_quant", None), "tensor_quant", None)
+    scaling = getattr(tensor_quant, "scaling_impl", None)
+    narrow = getattr(getattr(tensor_quant, "int_quant", None), "narrow_range", True)
+    return isinstance(getattr(scaling, "value", None), nn.Parameter) and bool(narrow)
+
+
+def collects_statistics(module: nn.Module) -> bool:
+    """Whether a module is a scale that starts from the first training images it sees."""
+    return hasattr(module, "collect_stats_steps")
+
+
+def learns_act_scale(layer: nn.Module) -> bool:
+    """Whether the scale of an activation is a parameter that :func:`set_act_clip` can set."""
+    fused = getattr(getattr(layer, "act_quant", None), "fused_activation_quant_proxy", None)
+    quant = getattr(fused, "tensor_quant", None)
+    integer = getattr(quant, "int_quant", None)
+    if integer is None or not isinstance(getattr(quant.scaling_impl, "value", None), nn.Parameter):
+        return False
+    if quant.scaling_impl.value.numel() != 1 or collects_statistics(quant.scaling_impl):
+        return False
+    return not integer.signed or bool(integer.narrow_range)
+
+
 def weight_bits(layer: nn.Module) -> int:
     """Return the bits of a layer's weights: 32 in float, 1 where they are bipolar."""
     quant = getattr(layer, "weight_quant", None)

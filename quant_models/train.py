@@ -7,6 +7,7 @@ same configuration and images give the same checkpoint on the same machine with 
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import logging
 import time
@@ -16,15 +17,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from finnspect.errors import ConfigError
 from finnspect.package import Preprocessing
+from finnspect.sources import source_hash
 from torch import nn
 
 from quant_models.evaluate import evaluate
 from quant_models.models import build_float_twin, build_model, default_image_size, model_cost, parse_name
+from quant_models.models.custom import is_custom, source_digest
+from quant_models.training.average import measure_statistics
 from quant_models.training.calibrate import quantize_from
-from quant_models.training.config import AugmentConfig, TrainConfig
+from quant_models.training.config import PLACES, AugmentConfig, TrainConfig
 from quant_models.training.data import TrainingData, load_training_data
-from quant_models.training.phase import PhaseResult, run_phase
+from quant_models.training.phase import device_of, run_phase
+from quant_models.training.records import PhaseResult, Store
 from quant_models.training.run_dir import Run, open_run, whole_folder, write_run
 
 __all__ = [
@@ -68,7 +74,12 @@ class Trained:
     quant_phase: PhaseResult
 
 
-def fit(config: TrainConfig, data: TrainingData, progress: Callable[[str], None] = _LOG.info) -> Trained:
+def fit(
+    config: TrainConfig,
+    data: TrainingData,
+    progress: Callable[[str], None] = _LOG.info,
+    store: Store | None = None,
+) -> Trained:
     """Train the float twin and the quantized network on images in memory.
 
     Parameters
@@ -79,6 +90,8 @@ def fit(config: TrainConfig, data: TrainingData, progress: Callable[[str], None]
         Training and validation parts; the test part is not read.
     progress
         Receives one line an epoch.
+    store
+        Where checkpoints are kept and looked for.
     """
     classes, shape = len(data.classes), data.input_shape
     # The global generator only draws the initial weights; the caller's state is given back.
@@ -88,22 +101,29 @@ def fit(config: TrainConfig, data: TrainingData, progress: Callable[[str], None]
         model = build_model(config.model, classes, shape, PIXEL_SCALE)
         cost = model_cost(model, shape)
         progress(
-            f"{config.model}: {cost.weights} weights, {cost.macs} multiply-accumulates an image, "
+            f"{config.model}: {cost.weights} weights in {cost.weight_bits} bits, "
+            f"{cost.macs} multiply-accumulates an image, "
             f"{len(data.train)} images to train on, {len(data.val)} to validate on"
         )
-        float_phase = run_phase("float", twin, data.train, data.val, config, classes, progress)
+        float_phase = run_phase("float", twin, data.train, data.val, config, classes, progress, store=store)
         generator = torch.Generator().manual_seed(config.seed)
         chosen = torch.randperm(len(data.train), generator=generator)[:_CALIBRATION_IMAGES]
-        quantize_from(model, twin, data.train.images[chosen])
-        quant_phase = run_phase("quant", model, data.train, data.val, config, classes, progress, teacher=twin)
-    return Trained(model.eval(), twin.eval(), float_phase, quant_phase)
+        sample = data.train.images[chosen]
+        quantize_from(model, twin, sample)
+        if config.frozen_norms == 1:  # their statistics are never measured in training
+            measure_statistics(model, sample, config.batch_size)
+        quant_phase = run_phase(
+            "quant", model, data.train, data.val, config, classes, progress, teacher=twin, store=store
+        )
+    return Trained(model.cpu().eval(), twin.cpu().eval(), float_phase, quant_phase)
 
 
 def train(config: TrainConfig, progress: Callable[[str], None] = _LOG.info) -> Path:
     """Train a network and write its run folder.
 
     The folder ``config.run_dir`` appears when everything in it is written; an earlier one is
-    replaced. Stopped in the middle, the run leaves nothing behind and starts anew next time.
+    replaced. Stopped in the middle, the run leaves nothing behind but, with ``config.resume_dir``, its
+    checkpoints: the next time it goes on from them and ends with the same weights.
 
     Parameters
     ----------
@@ -125,12 +145,16 @@ def train(config: TrainConfig, progress: Callable[[str], None] = _LOG.info) -> P
         The data is missing, of another layout, or has fewer than two classes.
     """
     start = time.perf_counter()
-    parse_name(config.model)
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("this torch sees no CUDA device", "train with device cpu, or auto")
+    if not is_custom(config.model):
+        parse_name(config.model)
     preprocessing = preprocessing_of(config)
     _check_topology(config, preprocessing)
     data = load_training_data(config, preprocessing, progress)
+    store = None if config.resume_dir is None else Store(config.resume_dir, _identity(config, data))
     with whole_folder(config.run_dir) as folder:
-        trained = fit(config, data, progress)
+        trained = fit(config, data, progress, store)
         metrics = _metrics(config, data, trained, time.perf_counter() - start)
         write_run(
             folder,
@@ -148,6 +172,8 @@ def train(config: TrainConfig, progress: Callable[[str], None] = _LOG.info) -> P
             data.manifest,
             data.test,
         )
+    if store is not None:
+        store.clear()
     progress(
         f"test accuracy {100 * metrics['test_accuracy']:.2f} % quantized, "
         f"{100 * metrics['float_test_accuracy']:.2f} % float; run in {config.run_dir}"
@@ -155,11 +181,33 @@ def train(config: TrainConfig, progress: Callable[[str], None] = _LOG.info) -> P
     return config.run_dir
 
 
+def _identity(config: TrainConfig, data: TrainingData) -> dict[str, Any]:
+    """Return all that decides a run's result: a checkpoint of another run is never taken up."""
+    return {
+        "config": config.model_dump(mode="json", exclude=PLACES | {"data"}),
+        "model": source_digest(config.model),
+        "data": data.sha256,
+        "versions": installed_versions(),
+        "threads": torch.get_num_threads(),
+        "device": device_of(config),
+        "sources": source_hash("quant_models.train"),
+    }
+
+
 def _check_topology(config: TrainConfig, preprocessing: Preprocessing) -> None:
-    """Build the network once, so that a size it cannot divide is refused before the data is read."""
+    """Build the network once, so that a size it cannot divide is refused before the data is read.
+
+    A user's own network is also exported and read by the front end.
+    """
     channels = 1 if preprocessing.color == "grey" else 3
+    shape = (preprocessing.height, preprocessing.width, channels)
     with torch.random.fork_rng(devices=[]):
-        build_float_twin(config.model, 2, (preprocessing.height, preprocessing.width, channels))
+        twin = build_float_twin(config.model, 2, shape)
+        if is_custom(config.model):
+            # Not an import statement, which would make the front end one of the sources that decide
+            # whether a finished training is still good.
+            check = importlib.import_module("quant_models.compilable").check_compiles
+            check(build_model(config.model, 2, shape), twin, shape)
 
 
 def _metrics(config: TrainConfig, data: TrainingData, trained: Trained, seconds: float) -> dict[str, Any]:
@@ -189,6 +237,7 @@ def _metrics(config: TrainConfig, data: TrainingData, trained: Trained, seconds:
         "images": {"train": len(data.train), "val": len(data.val), "test": len(data.test)},
         "weights": cost.weights,
         "macs": cost.macs,
+        "weight_bits": cost.weight_bits,
         "epochs": {
             "float": len(trained.float_phase.history),
             "quantized": len(trained.quant_phase.history),

@@ -184,7 +184,8 @@ class SplitManifest:
         """Images by part and class."""
         table = {part: dict.fromkeys(self.document["classes"], 0) for part in PARTS}
         for image in self.document["images"]:
-            table[image["part"]][image["label"]] += 1
+            if image["part"]:  # empty for an image that no part uses
+                table[image["part"]][image["label"]] += 1
         return table
 
     @classmethod

@@ -11,6 +11,7 @@ from finnspect.errors import ConfigError
 from torch import nn
 
 from quant_models.layers import FloatLayers, LayerFactory, QuantLayers
+from quant_models.models.custom import build_custom, float_twin, is_custom
 from quant_models.quantizers import QuantSpec, weight_bits
 
 #: Bit widths that are listed and tested for every family; any ``w<2..8>a<1..8>`` is accepted.
@@ -19,6 +20,10 @@ STANDARD_BITS = ("w8a8", "w4a4", "w3a3", "w2a2")
 BIPOLAR_BITS = ("w1a4", "w1a2")
 #: Bipolar weights and activations; these have no zero, so nothing may be padded behind the first layer.
 BIPOLAR_ACTIVATION_BITS = ("w1a1",)
+
+
+#: Side, in pixels, of the input of a user's own network, unless another is asked for.
+CUSTOM_IMAGE_SIZE = 64
 
 
 class Family(Protocol):
@@ -119,17 +124,22 @@ def _check_spec(name: str, family: str, spec: QuantSpec) -> None:
 
 def default_image_size(name: str) -> int:
     """Return the side, in pixels, of the input that the model's family was made for."""
+    if is_custom(name):
+        return CUSTOM_IMAGE_SIZE
     return _FAMILIES[parse_name(name)[0]].image_size
 
 
 def _build(
     name: str, layers: type[LayerFactory], classes: int, input_shape: tuple[int, int, int], scale: float
 ) -> nn.Module:
-    family, spec = parse_name(name)
     if classes < 2:
         raise ConfigError(f"a classifier of {classes} classes", "give data with at least two classes")
     if input_shape[2] not in (1, 3):
         raise ConfigError(f"input of {input_shape[2]} channels", "images are grey (1) or RGB (3)")
+    if is_custom(name):
+        net = build_custom(name, classes, input_shape)
+        return float_twin(net) if layers is FloatLayers else net
+    family, spec = parse_name(name)
     entry = _FAMILIES[family]
     spec = replace(spec, head=spec.head or next(iter(entry.heads), ""))
     return entry.build(layers(spec), classes, input_shape, scale)
@@ -144,7 +154,8 @@ def build_model(
     ----------
     name
         For example ``cnv_w4a4``; ``cnv_w4a4_first8`` keeps 8-bit weights in the first layer,
-        ``cnv_w4a4_gap`` averages the last map instead of flattening it.
+        ``cnv_w4a4_gap`` averages the last map instead of flattening it; ``path.py:factory`` is a
+        network of the user's own, see :mod:`quant_models.models.custom`.
     classes
         Number of classes.
     input_shape

@@ -20,7 +20,7 @@ class Augment:
 
     def __init__(self, config: AugmentConfig, seed: int) -> None:
         self._config = config
-        self._generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(seed)
 
     def __call__(self, codes: torch.Tensor) -> torch.Tensor:
         """Return varied images.
@@ -43,7 +43,7 @@ class Augment:
 
     def _random(self, n: int, device: torch.device) -> torch.Tensor:
         """Return n values in [0, 1), shape (n, 1, 1, 1), drawn on the CPU so that devices agree."""
-        return torch.rand(n, 1, 1, 1, generator=self._generator).to(device)
+        return torch.rand(n, 1, 1, 1, generator=self.generator).to(device)
 
     def _turn(self, x: torch.Tensor) -> torch.Tensor:
         n, device = x.shape[0], x.device
@@ -57,7 +57,7 @@ class Augment:
         index = []
         for side in (height, width):
             reach = int(side * self._config.shift)
-            offset = torch.randint(-reach, reach + 1, (n, 1), generator=self._generator)
+            offset = torch.randint(-reach, reach + 1, (n, 1), generator=self.generator)
             at = (torch.arange(side) + offset).abs()
             index.append(torch.where(at >= side, 2 * (side - 1) - at, at).to(x.device))
         rows, columns = index
@@ -74,5 +74,5 @@ class Augment:
         x = (x - mean) * gain + mean + offset
         if c.noise > 0:
             sigma = c.noise * self._random(n, device)
-            x = x + sigma * torch.randn(x.shape, generator=self._generator).to(device)
+            x = x + sigma * torch.randn(x.shape, generator=self.generator).to(device)
         return x.clamp(0, 255).round()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 #: Batches that a phase sees where its epochs are not given.
 STEPS = 1000
@@ -65,6 +65,29 @@ class TrainConfig(BaseModel):
         Share of the loss that follows the float twin, and how soft its answers are made.
     ema_decay
         Decay, a step, of the averaged weights that are validated and kept.
+    frozen_norms
+        Last share of the quantized phase in which batch norms are constants, as if folded.
+    patience
+        Stop a phase when the validation loss has not fallen for so many epochs, and take the best of
+        all epochs; None trains to the end and takes the best of the last quarter.
+    balance
+        ``auto`` weights the loss where classes are of unlike size, ``none`` never.
+    shots
+        Train and validate on so many images a class; the test part stays whole.
+    fold
+        ``(i, n)``: part i, from 0, of an n-fold cross-validation is the test part.
+    false_alarm_rate
+        Share of sound images that may be called defective, in a set of two classes.
+    reject_coverage
+        Share of the correctly classified validation images that keep their answer under the reject rule.
+    device
+        ``cpu``, ``cuda``, or ``auto``: CUDA where there is one. On the CPU runs are repeatable to the bit.
+    resume_dir
+        Where checkpoints are kept, so that a killed run goes on; None keeps none.
+    checkpoint_seconds
+        Least time between two checkpoints; it does not change the result.
+    log_dir
+        Where events for TensorBoard go; None writes none. ``history.csv`` is always written.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -88,6 +111,17 @@ class TrainConfig(BaseModel):
     distill_weight: float = Field(0.7, ge=0, le=1)
     temperature: float = Field(2.0, gt=0)
     ema_decay: float = Field(0.98, ge=0, lt=1)
+    frozen_norms: float = Field(0.0, ge=0, le=1)
+    patience: int | None = Field(None, ge=1)
+    balance: Literal["auto", "none"] = "auto"
+    shots: int | None = Field(None, ge=1)
+    fold: tuple[int, int] | None = None
+    false_alarm_rate: float = Field(0.05, gt=0, lt=1)
+    reject_coverage: float = Field(0.99, gt=0, le=1)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    resume_dir: Path | None = None
+    checkpoint_seconds: float = Field(5.0, ge=0)
+    log_dir: Path | None = None
     augment: AugmentConfig = AugmentConfig()
 
     def epochs(self, phase: Literal["float", "quant"], images: int) -> int:
@@ -96,7 +130,33 @@ class TrainConfig(BaseModel):
         batches = -(-images // self.batch_size)
         return given or max(MIN_EPOCHS, round(STEPS / batches))
 
+    @model_validator(mode="after")
+    def _fold_is_one_of_them(self) -> TrainConfig:
+        if self.fold is not None and not (0 <= self.fold[0] < self.fold[1] and self.fold[1] >= 2):
+            raise ValueError(f"fold {self.fold} is not (i, n) with 0 <= i < n and n >= 2")
+        return self
+
     @property
     def name(self) -> str:
         """Name of the run and of the package made from it."""
-        return f"{self.model}-{self.dataset}"
+        return run_name(self.model, self.dataset, self.shots, self.fold)
+
+
+def model_label(model: str) -> str:
+    """Return a model's name without the folder of a user's own file."""
+    path, colon, factory = model.rpartition(":")
+    return f"{Path(path).name}:{factory}" if colon else model
+
+
+def run_name(model: str, dataset: str, shots: int | None = None, fold: tuple[int, int] | None = None) -> str:
+    """Return the name of a run; a model of the user's own goes by its factory."""
+    words = [model.rpartition(":")[2], dataset]
+    if shots is not None:
+        words.append(f"shots{shots}")
+    if fold is not None:
+        words.append(f"fold{fold[0] + 1}of{fold[1]}")
+    return "-".join(words)
+
+
+#: Fields that do not decide a run's result.
+PLACES = frozenset({"run_dir", "cache_dir", "resume_dir", "log_dir", "checkpoint_seconds"})

@@ -10,7 +10,8 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict
+from typing import Any
 
 import lightning
 import torch
@@ -20,7 +21,9 @@ from torch.nn import functional
 
 from quant_models.quantizers import scale_parameters
 from quant_models.training.augment import Augment
+from quant_models.training.average import Averaged, measure_statistics, norms
 from quant_models.training.config import TrainConfig
+from quant_models.training.records import EpochResult, Part, PhaseResult, Store, from_rows, rows
 
 #: Fraction of all steps during which the learning rate rises.
 _WARM_UP = 0.05
@@ -29,25 +32,8 @@ _WARM_UP = 0.05
 _SETTLED = 0.25
 #: Training images that batch-norm statistics are measured on before each validation.
 _STATISTICS_IMAGES = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One part of a split in memory.
-
-    Parameters
-    ----------
-    images
-        uint8, shape (N, C, H, W).
-    labels
-        int64, shape (N,).
-    """
-
-    images: torch.Tensor
-    labels: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
+#: Classes whose largest is more than so many times the smallest are weighted.
+_BALANCED = 1.5
 
 
 class _Batches:
@@ -55,96 +41,39 @@ class _Batches:
 
     def __init__(self, part: Part, size: int, seed: int | None = None) -> None:
         self._part, self._size = part, size
-        self._generator = None if seed is None else torch.Generator().manual_seed(seed)
+        self.generator = None if seed is None else torch.Generator().manual_seed(seed)
         # A last batch of one image would break batch norm in training.
-        self._drop = self._generator is not None and len(part) % size == 1 and len(part) > 1
+        self._drop = self.generator is not None and len(part) % size == 1 and len(part) > 1
 
     def __len__(self) -> int:
         return math.ceil(len(self._part) / self._size) - self._drop
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         n = len(self._part)
-        order = torch.arange(n) if self._generator is None else torch.randperm(n, generator=self._generator)
+        order = torch.arange(n) if self.generator is None else torch.randperm(n, generator=self.generator)
         for i in range(len(self)):
             at = order[i * self._size : (i + 1) * self._size]
             yield self._part.images[at].float(), self._part.labels[at]
 
 
-class Averaged:
-    """Exponential moving average of a network's floating-point state.
+def class_weights(labels: torch.Tensor, classes: int) -> torch.Tensor | None:
+    """Return loss weights for unlike class sizes: the inverse root of each, 1 on an average image.
 
-    Starts as a running mean, so that early epochs are not held to the first weights.
+    Returns
+    -------
+    torch.Tensor or None
+        float32, shape (classes,); None where the classes are about equal.
     """
-
-    def __init__(self, net: nn.Module, decay: float) -> None:
-        self._decay, self._steps = decay, 0
-        self._state = {k: v.detach().clone() for k, v in net.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self, net: nn.Module) -> None:
-        """Take in the network's present state."""
-        self._steps += 1
-        weight = 1 - min(self._decay, self._steps / (self._steps + 10))
-        for key, value in net.state_dict().items():
-            if value.is_floating_point():
-                self._state[key].lerp_(value, weight)
-            else:
-                self._state[key].copy_(value)
-
-    def swap(self, net: nn.Module) -> None:
-        """Exchange the network's state with the average; call again to change back."""
-        present = {k: v.detach().clone() for k, v in net.state_dict().items()}
-        net.load_state_dict(self._state)
-        self._state = present
-
-    def state(self) -> dict[str, torch.Tensor]:
-        """Return a copy of the average."""
-        return {k: v.clone() for k, v in self._state.items()}
-
-
-@torch.no_grad()
-def measure_statistics(net: nn.Module, images: torch.Tensor, batch_size: int) -> None:
-    """Replace the running statistics of every batch norm by those of ``images``, averaged over batches.
-
-    The running statistics of training belong to other weights (not the averaged ones) and to varied
-    images. With quantized weights the difference is large: a weight near a rounding threshold flips
-    back and forth to the end, and takes the statistics of its channel along.
-
-    Parameters
-    ----------
-    net
-        Changed in place.
-    images
-        Pixel codes as the network will see them in use, shape (N, C, H, W).
-    """
-    norms = [m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    momenta, training = [norm.momentum for norm in norms], net.training
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain average over the batches
-    net.train()
-    for start in range(0, len(images), batch_size):
-        net(images[start : start + batch_size].float())
-    net.train(training)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-
-
-@dataclass(frozen=True, slots=True)
-class EpochResult:
-    """One row of ``history.csv``."""
-
-    phase: str
-    epoch: int
-    train_loss: float
-    val_loss: float
-    val_accuracy: float
-    learning_rate: float
-    seconds: float
+    counts = torch.bincount(labels, minlength=classes).double()
+    present = counts[counts > 0]
+    if present.max() <= _BALANCED * present.min():
+        return None
+    weights = torch.where(counts > 0, counts.clamp(min=1).rsqrt(), torch.zeros_like(counts))
+    return (weights * counts.sum() / (weights * counts).sum()).float()
 
 
 class _Phase(lightning.LightningModule):
-    """Trains ``net`` on labels and, where there is a teacher, on the teacher's answers."""
+    """What happens in a step, a validation, and at the start of training."""
 
     def __init__(
         self,
@@ -152,24 +81,46 @@ class _Phase(lightning.LightningModule):
         net: nn.Module,
         teacher: nn.Module | None,
         config: TrainConfig,
+        train: Part,
         classes: int,
-        sample: torch.Tensor,
+        steps: int,
+        epochs: int,
     ) -> None:
         super().__init__()
-        self.sample = sample
-        self.name, self.net, self.config = name, net, config
+        seed = config.seed + (11 if teacher is None else 12)
+        order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
+        self.sample = train.images[order[:_STATISTICS_IMAGES]]
+        self.name, self.net, self.config, self.steps = name, net, config, steps
         self.lr = config.float_lr if teacher is None else config.quant_lr
         self.augment = Augment(config.augment, config.seed + (1 if teacher is None else 2))
         self.averaged = Averaged(net, config.ema_decay)
         self.accuracy = torchmetrics.classification.MulticlassAccuracy(classes, average="micro")
         self.train_loss, self.val_loss = torchmetrics.MeanMetric(), torchmetrics.MeanMetric()
         self._teacher = (teacher,)  # a tuple hides it: it is neither trained nor saved
+        weights = class_weights(train.labels, classes) if config.balance == "auto" else None
+        self.register_buffer("weights", weights, persistent=False)
+        self.frozen_from = math.ceil(epochs * (1 - config.frozen_norms)) if teacher is not None else epochs
+        self.first_epoch = 0
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the batch norms are constants by now, as they are in the hardware."""
+        return self.first_epoch + self.current_epoch >= self.frozen_from
+
+    def on_train_epoch_start(self) -> None:
+        if self.frozen:
+            if self.first_epoch + self.current_epoch == self.frozen_from > 0:
+                measure_statistics(self.net, self.sample, self.config.batch_size)
+            for norm in norms(self.net):
+                norm.eval()
 
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _index: int) -> torch.Tensor:
         codes, labels = batch
         codes = self.augment(codes)
         logits = self.net(codes)
-        loss = functional.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
+        loss = functional.cross_entropy(
+            logits, labels, weight=self.weights, label_smoothing=self.config.label_smoothing
+        )
         (teacher,) = self._teacher
         if teacher is not None:
             t, share = self.config.temperature, self.config.distill_weight
@@ -187,13 +138,15 @@ class _Phase(lightning.LightningModule):
 
     def on_validation_start(self) -> None:
         self.averaged.swap(self.net)
-        measure_statistics(self.net, self.sample, self.config.batch_size)
+        if not self.frozen:
+            measure_statistics(self.net, self.sample, self.config.batch_size)
 
     def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor], _index: int) -> None:
         codes, labels = batch
         logits = self.net(codes)
         self.accuracy.update(logits, labels)
-        self.val_loss.update(functional.cross_entropy(logits, labels), len(labels))
+        loss = functional.cross_entropy(logits, labels, weight=self.weights)
+        self.val_loss.update(loss, len(labels))
 
     def on_validation_end(self) -> None:
         self.averaged.swap(self.net)
@@ -207,28 +160,76 @@ class _Phase(lightning.LightningModule):
             {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0},
             {"params": scales, "weight_decay": 0.0, "lr": self.lr / 10},
         ]
-        optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=self.lr)
-        total = self.trainer.estimated_stepping_batches
-        warm = max(1, int(total * _WARM_UP))
+        self.optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=self.lr)
+        warm = max(1, int(self.steps * _WARM_UP))
 
         def factor(step: int) -> float:
             if step < warm:
                 return (step + 1) / warm
-            return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
+            return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, self.steps - warm)))
 
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)
+        if self.resumed is not None:
+            self.optimizer.load_state_dict(self.resumed["optimizer"])
+            self.schedule.load_state_dict(self.resumed["schedule"])
+        return {"optimizer": self.optimizer, "lr_scheduler": {"scheduler": self.schedule, "interval": "step"}}
+
+    # -- checkpoints ------------------------------------------------------------------------------
+
+    resumed: dict[str, Any] | None = None
+
+    def checkpoint(self, batches: _Batches) -> dict[str, Any]:
+        """Return the state that the phase goes on from."""
+        return {
+            "net": {k: v.detach().cpu() for k, v in self.net.state_dict().items()},
+            "averaged": self.averaged.checkpoint(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "augment": self.augment.generator.get_state(),
+            "order": batches.generator.get_state(),
+            "random": torch.get_rng_state(),
+        }
+
+    def restore(self, state: dict[str, Any], batches: _Batches, first_epoch: int) -> None:
+        """Take up a :meth:`checkpoint`; the optimizer follows when it is made."""
+        self.net.load_state_dict(state["net"])
+        self.averaged.restore(state["averaged"])
+        self.augment.generator.set_state(state["augment"])
+        batches.generator.set_state(state["order"])
+        torch.set_rng_state(state["random"])
+        self.resumed, self.first_epoch = state, first_epoch
 
 
 class _Record(lightning.Callback):
-    """Keeps the history and, of the settled epochs, the averaged weights that validate best."""
+    """Keeps the history, the averaged weights that validate best, and checkpoints.
 
-    def __init__(self, epochs: int, progress: Callable[[str], None]) -> None:
+    Parameters
+    ----------
+    epochs
+        Planned length of the phase.
+    """
+
+    def __init__(
+        self,
+        epochs: int,
+        config: TrainConfig,
+        batches: _Batches,
+        progress: Callable[[str], None],
+        store: Store | None,
+        name: str,
+    ) -> None:
         self.history: list[EpochResult] = []
         self.best: EpochResult | None = None
         self.state: dict[str, torch.Tensor] = {}
-        self._epochs, self._progress = epochs, progress
-        self._start = 0.0
+        self._epochs, self._progress, self._config = epochs, progress, config
+        self._batches, self._store, self._name = batches, store, name
+        self._start = self._kept = time.perf_counter()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what a checkpoint holds of the history."""
+        self.history = from_rows(state["history"])
+        self.best = EpochResult(**state["best"]) if state["best"] else None
+        self.state = state["best_state"]
 
     def on_train_epoch_start(self, _trainer: lightning.Trainer, phase: lightning.LightningModule) -> None:
         self._start = time.perf_counter()
@@ -238,7 +239,7 @@ class _Record(lightning.Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, phase: lightning.LightningModule) -> None:
         result = EpochResult(
             phase=phase.name,
-            epoch=trainer.current_epoch + 1,
+            epoch=len(self.history) + 1,
             train_loss=float(phase.train_loss.compute()),
             val_loss=float(phase.val_loss.compute()),
             val_accuracy=float(phase.accuracy.compute()),
@@ -247,9 +248,14 @@ class _Record(lightning.Callback):
         )
         self.history.append(result)
         # Not the accuracy: on a few hundred images it is soon 100 % by luck, the loss goes on telling.
-        settled = result.epoch > self._epochs * (1 - _SETTLED)
+        # A phase that may stop early has no last epochs to wait for.
+        settled = result.epoch > self._epochs * (1 - _SETTLED) or self._config.patience is not None
         if settled and (self.best is None or result.val_loss < self.best.val_loss):
             self.best, self.state = result, phase.averaged.state()
+        patience = self._config.patience
+        if patience is not None and self.best is not None and result.epoch - self.best.epoch >= patience:
+            trainer.should_stop = True
+        self._keep(phase, trainer.should_stop)
         self._progress(
             f"{phase.name} epoch {result.epoch}/{self._epochs}: loss {result.train_loss:.3f}, "
             f"validation loss {result.val_loss:.3f}, "
@@ -257,13 +263,21 @@ class _Record(lightning.Callback):
             f"{result.seconds:.1f} s"
         )
 
-
-@dataclass(frozen=True, slots=True)
-class PhaseResult:
-    """What one phase did; the network it trained holds the best epoch's averaged weights."""
-
-    history: list[EpochResult]
-    best: EpochResult
+    def _keep(self, phase: lightning.LightningModule, stopping: bool) -> None:
+        """Write a checkpoint, unless the last one is young or the phase is over."""
+        last = stopping or len(self.history) == self._epochs
+        if self._store is None or last:
+            return
+        if time.perf_counter() - self._kept < self._config.checkpoint_seconds:
+            return
+        state = {
+            **phase.checkpoint(self._batches),
+            "history": rows(self.history),
+            "best": asdict(self.best) if self.best else None,
+            "best_state": self.state,
+        }
+        self._store.write(self._name, state)
+        self._kept = time.perf_counter()
 
 
 def run_phase(
@@ -275,6 +289,7 @@ def run_phase(
     classes: int,
     progress: Callable[[str], None],
     teacher: nn.Module | None = None,
+    store: Store | None = None,
 ) -> PhaseResult:
     """Train ``net`` in place and leave in it the averaged weights of the best epoch on ``val``.
 
@@ -286,42 +301,76 @@ def run_phase(
         Takes pixel codes (N, C, H, W), returns logits (N, classes).
     teacher
         Float twin to learn from; its presence makes this the quantized phase.
+    store
+        Where checkpoints are kept and looked for.
 
     Raises
     ------
     KeyboardInterrupt
         The user stopped the run.
     """
+    finished = store.read(f"{name}-finished") if store else None
+    if finished is not None:
+        progress(f"{name}: finished before, taken up")
+        net.load_state_dict(finished["state"])
+        torch.set_rng_state(finished["random"])
+        return PhaseResult(from_rows(finished["history"]), EpochResult(**finished["best"]))
+    device = device_of(config)
     epochs = config.epochs("float" if teacher is None else "quant", len(train))
     if teacher is not None:
-        teacher.eval().requires_grad_(False)
-    seed = config.seed + (11 if teacher is None else 12)
-    chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))[:_STATISTICS_IMAGES]
-    phase = _Phase(name, net, teacher, config, classes, train.images[chosen])
-    record = _Record(epochs, progress)
+        teacher.eval().requires_grad_(False).to(device)
+    batches = _Batches(train, config.batch_size, config.seed + (11 if teacher is None else 12))
+    phase = _Phase(name, net, teacher, config, train, classes, epochs * len(batches), epochs)
+    record = _Record(epochs, config, batches, progress, store, name)
+    state = store.read(name) if store else None
+    if state is not None:
+        record.restore(state)
+        phase.restore(state, batches, len(record.history))
+        progress(f"{name}: going on after epoch {len(record.history)} of {epochs}")
+    _train(phase, batches, _Batches(val, 256), epochs - len(record.history), device, record)
+    net.load_state_dict(record.state)
+    net.cpu()
+    assert record.best is not None
+    if store:
+        finished = {
+            "state": record.state,
+            "history": rows(record.history),
+            "best": asdict(record.best),
+            "random": torch.get_rng_state(),
+        }
+        store.write(f"{name}-finished", finished)
+    return PhaseResult(record.history, record.best)
+
+
+def device_of(config: TrainConfig) -> str:
+    """Return ``cuda`` or ``cpu``: what a run trains on."""
+    if config.device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return config.device
+
+
+def _train(phase: _Phase, train: _Batches, val: _Batches, epochs: int, device: str, record: _Record) -> None:
     deterministic = torch.are_deterministic_algorithms_enabled()
     with _quiet_lightning():
         trainer = lightning.Trainer(
             max_epochs=epochs,
-            accelerator="cpu",  # repeatable to the bit, and what the pinned torch has
+            accelerator="gpu" if device == "cuda" else "cpu",
             devices=1,
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
-            deterministic=True,
+            # On a GPU some operators have no repeatable form; on the CPU a run is repeatable to the bit.
+            deterministic=True if device == "cpu" else "warn",
             gradient_clip_val=1.0,
             inference_mode=False,  # validation measures statistics that training goes on with
             callbacks=[record],
         )
         try:
-            _fit(trainer, phase, _Batches(train, config.batch_size, seed), _Batches(val, 256))
+            _fit(trainer, phase, train, val)
         finally:
             torch.use_deterministic_algorithms(deterministic)
-    net.load_state_dict(record.state)
-    assert record.best is not None
-    return PhaseResult(record.history, record.best)
 
 
 @contextmanager

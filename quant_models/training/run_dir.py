@@ -23,8 +23,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import nn
 
 from quant_models.models import build_float_twin, build_model
+from quant_models.models.custom import is_custom, split_custom
 from quant_models.training.config import TrainConfig
-from quant_models.training.phase import EpochResult, Part
+from quant_models.training.records import EpochResult, Part
 
 FORMAT = "finnspect-run"
 FORMAT_VERSION = 1
@@ -35,6 +36,9 @@ METRICS_FILE = "metrics.json"
 HISTORY_FILE = "history.csv"
 SPLIT_FILE = "split.json"
 TEST_FILE = "test.npz"
+SCORES_FILE = "scores.npz"
+#: A user's own network, as it was trained.
+SOURCE_FILE = "model.py"
 
 
 class RunInfo(BaseModel):
@@ -67,8 +71,10 @@ class Run:
         return p.height, p.width, 1 if p.color == "grey" else 3
 
     def _load(self, build: Any, file: str) -> nn.Module:
-        info = self.info
-        net = build(info.config.model, len(info.classes), self.input_shape, info.preprocessing.scale)
+        info, model = self.info, self.info.config.model
+        if is_custom(model):  # the file as it was when it was trained
+            model = f"{self.path / SOURCE_FILE}:{model.rpartition(':')[2]}"
+        net = build(model, len(info.classes), self.input_shape, info.preprocessing.scale)
         net.load_state_dict(torch.load(self.path / file, map_location="cpu", weights_only=True))
         return net.eval()
 
@@ -172,7 +178,11 @@ def write_run(
     (folder / SPLIT_FILE).write_text(json.dumps(split, indent=1, ensure_ascii=False) + "\n")
     images = np.ascontiguousarray(test.images.permute(0, 2, 3, 1).numpy())
     np.savez_compressed(folder / TEST_FILE, images=images, labels=test.labels.numpy())
-    hashed = (CHECKPOINT_FILE, FLOAT_FILE, TEST_FILE, SPLIT_FILE)
+    hashed = [CHECKPOINT_FILE, FLOAT_FILE, TEST_FILE, SPLIT_FILE]
+    config = info["config"]
+    if is_custom(config.model):
+        shutil.copyfile(split_custom(config.model)[0], folder / SOURCE_FILE)
+        hashed.append(SOURCE_FILE)
     digests = {name: sha256_file(folder / name) for name in hashed}
     (folder / METRICS_FILE).write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
     document = RunInfo.model_validate({**info, "sha256": digests})

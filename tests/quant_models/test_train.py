@@ -12,7 +12,8 @@ from finnspect.errors import ConfigError, DataError
 from quant_models.evaluate import evaluate, has_tie, predictions
 from quant_models.train import AugmentConfig, TrainConfig, open_run, train
 from quant_models.training.augment import Augment
-from quant_models.training.phase import Averaged, Part, measure_statistics
+from quant_models.training.average import Averaged, measure_statistics
+from quant_models.training.records import Part
 from quant_models.training.run_dir import whole_folder
 
 NEU = Path(__file__).resolve().parents[3] / "shared" / "data" / "NEU-DET.tar.xz"
