@@ -1,12 +1,13 @@
 // Streams frames through finnspect_sim and watches every internal stream.
 //
 //   Vtop <images> <output folder> <frames> [--stall-in <p>] [--stall-out <p>] [--seed <n>]
-//        [--quiet <cycles>] [--limit <cycles>] [--report <frames>]
+//        [--quiet <cycles>] [--limit <cycles>] [--report <frames>] [--interval <cycles>]
 //
 // images: frames * INPUT_BEATS * INPUT_BYTES bytes. The output folder gets logits.bin (int32), frames.bin
 // (uint64 pairs: cycle of a frame's first beat in, of its last logit out), links.bin (uint64 triples a
-// link: transfers, valid without ready, ready without valid), run.txt (cycles and seconds), and in a
+// link: transfers, valid without ready, ready without valid), fifos.bin (uint64 a FIFO: most beats it held), run.txt (cycles and seconds), and in a
 // probe build stream_<link>.bin (uint32 words of every beat). Prints "frame <n>" as frames finish.
+// --interval spreads the input's beats evenly over so many cycles a frame; 0: as fast as they are taken.
 //
 // Exit 0: done. 3: nothing moved for --quiet cycles, or --limit cycles passed; stderr lists the links as
 // "stuck <net>" (valid, not ready), "starved <net>" (ready, not valid) or "idle <net>". 4: a stream broke
@@ -34,7 +35,7 @@ struct Options {
     std::string images, folder;
     uint64_t frames = 0;
     uint32_t stall_in = 0, stall_out = 0;  // probability * 2^32
-    uint64_t seed = 1, quiet = 20000, limit = UINT64_MAX, report = 0;
+    uint64_t seed = 1, quiet = 20000, limit = UINT64_MAX, report = 0, interval = 0;
 };
 
 [[noreturn]] void fail(int code, const std::string& text) {
@@ -61,6 +62,7 @@ Options parse(int argc, char** argv) {
         else if (word == "--quiet") options.quiet = number();
         else if (word == "--limit") options.limit = number();
         else if (word == "--report") options.report = number();
+        else if (word == "--interval") options.interval = number();
         else fail(2, "unknown option " + word);
     }
     if (places.size() != 3) fail(2, "expected: <images> <output folder> <frames>");
@@ -123,7 +125,7 @@ class Counters {
 };
 
 struct Links {
-    uint64_t valid[WORDS] = {}, ready[WORDS] = {}, blocked[WORDS] = {};
+    uint64_t valid[WORDS] = {}, ready[WORDS] = {}, blocked[WORDS] = {}, moves[WORDS] = {};
     Counters moved[WORDS], stuck[WORDS], starved[WORDS];
 
     // Reads this cycle's handshakes; returns whether anything moves.
@@ -136,7 +138,7 @@ struct Links {
             if (const uint64_t dropped = blocked[w] & ~valid[w])
                 fail(4, std::string("valid fell before ready on ") + LINK_NAMES[64 * w + __builtin_ctzll(dropped)] +
                             " in cycle " + std::to_string(cycle));
-            const uint64_t move = valid[w] & ready[w];
+            const uint64_t move = moves[w] = valid[w] & ready[w];
             blocked[w] = valid[w] & ~ready[w];
             moved[w].add(move);
             stuck[w].add(blocked[w]);
@@ -154,6 +156,23 @@ struct Links {
         }
         std::exit(3);
     }
+};
+
+// How many beats each FIFO holds, from the handshakes at its two ends.
+class Fifos {
+  public:
+    void sample(const Links& links) {
+        for (unsigned i = 0; i < FIFOS; ++i) {
+            const auto moved = [&](unsigned link) { return (links.moves[link / 64] >> (link % 64)) & 1; };
+            held_[i] += moved(FIFO_LINKS[i].in);
+            if (held_[i] > peaks[i]) peaks[i] = held_[i];
+            held_[i] -= moved(FIFO_LINKS[i].out);
+        }
+    }
+    std::vector<uint64_t> peaks = std::vector<uint64_t>(FIFOS);
+
+  private:
+    std::vector<uint64_t> held_ = std::vector<uint64_t>(FIFOS);
 };
 
 #if CORE_PROBE
@@ -242,6 +261,7 @@ class Run {
         write_file(options_.folder + "/logits.bin", logits_);
         write_file(options_.folder + "/frames.bin", times_);
         write_file(options_.folder + "/links.bin", counts);
+        write_file(options_.folder + "/fifos.bin", fifos_.peaks);
         const std::string text = std::to_string(cycle_) + " " + std::to_string(seconds) + "\n";
         write_file(options_.folder + "/run.txt", std::vector<char>(text.begin(), text.end()));
 #if CORE_PROBE
@@ -260,6 +280,7 @@ class Run {
         top_->clk = 0;
         top_->eval();
         const bool moved = links_.sample(*top_, cycle_);
+        fifos_.sample(links_);
 #if CORE_PROBE
         probe_.sample(*top_, links_, cycle_);
 #endif
@@ -272,7 +293,8 @@ class Run {
     }
 
     void drive() {
-        if (!offering_ && sent_ < options_.frames * INPUT_BEATS && !random_.hit(options_.stall_in)) {
+        const bool due = cycle_ * INPUT_BEATS >= sent_ * options_.interval;
+        if (!offering_ && due && sent_ < options_.frames * INPUT_BEATS && !random_.hit(options_.stall_in)) {
             std::memcpy(&top_->s_axis_tdata, &images_[sent_ * INPUT_BYTES], INPUT_BYTES);
             offering_ = true;
         }
@@ -306,6 +328,7 @@ class Run {
     Random random_;
     std::unique_ptr<Vtop> top_;
     Links links_;
+    Fifos fifos_;
 #if CORE_PROBE
     Probe probe_;
 #endif

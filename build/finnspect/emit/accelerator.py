@@ -61,6 +61,35 @@ class EmitOptions:
 
 
 @dataclass(frozen=True)
+class Fifo:
+    """A FIFO of the core.
+
+    Parameters
+    ----------
+    key
+        Of the reader, in ``EmitOptions.fifo_depths``.
+    source, sink
+        Nets at its input and output.
+    depth, width
+        Beats, and bits of one.
+    reader
+        Layer or module behind it.
+    """
+
+    key: str
+    source: str
+    sink: str
+    depth: int
+    width: int
+    reader: str
+
+    @property
+    def bits(self) -> int:
+        """Bits of storage."""
+        return self.depth * self.width
+
+
+@dataclass(frozen=True)
 class Accelerator:
     """An accelerator folder and its manifest."""
 
@@ -107,6 +136,25 @@ class Accelerator:
     def argmax(self) -> bool:
         """Whether the output is the class instead of the logits."""
         return self.manifest["output"]["kind"] == "argmax"
+
+    @cached_property
+    def fifos(self) -> tuple[Fifo, ...]:
+        """Every FIFO, in topological order."""
+        widths = {stream.net: stream.width for stream in self.streams}
+        found = []
+        for each in self.manifest["instances"]:
+            if each["module"] == "fs_fifo":
+                (source,), (sink,) = each["sources"], each["sinks"]
+                key, depth = self.manifest["fifos"][sink], each["params"]["DEPTH"]
+                found.append(Fifo(key, source, sink, depth, widths[sink], self.reader(sink)))
+        return tuple(found)
+
+    def reader(self, net: str) -> str:
+        """Return the layer that reads a stream, or the module where it is none; ``output`` at the end."""
+        for each in self.manifest["instances"]:
+            if net in each["sources"]:
+                return each["layer"] or each["name"].removeprefix("u_")
+        return "output"
 
     @property
     def input_elements(self) -> int:
@@ -189,7 +237,7 @@ def build_network(graph: DataflowGraph, folding: Folding, options: EmitOptions) 
     depths = options.fifo_depths
     if depths is None:
         depths = fifo.default_depths(graph, folding)
-    network = Network(graph, folding, depths, styles)
+    network = Network(graph, folding, depths, styles, options.technology)
     source = graph.tensors[graph.input]
     if (source.dtype.bits, source.dtype.signed) != (8, False):
         raise UnsupportedModelError(
@@ -306,6 +354,7 @@ def _manifest(
         "cycles": analysis.graph_cycles(graph, folding),
         "folding": folding.to_json(),
         "fifo_depths": dict(sorted(network.fifo_depths.items())),
+        "fifos": dict(sorted(network.fifos.items())),
         "mul_styles": dict(sorted(network.mul_styles.items())),
         "streams": [stream.to_json() for stream in network.streams],
         "instances": [

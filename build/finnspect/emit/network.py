@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from finnspect.analysis import taken_elements
+from finnspect.analysis.technology import ECP5
 from finnspect.errors import UnsupportedModelError
 from finnspect.fifo import Edge, edges
 from finnspect.folding import Folding
@@ -125,15 +126,19 @@ class Network:
         Key of a reader (:func:`finnspect.fifo.edges`) -> beats of FIFO in front of it.
     mul_styles
         MatVec name -> ``MUL_STYLE`` of its MVAU.
+    technology
+        Device family, a key of :data:`finnspect.analysis.TECHNOLOGIES`.
     """
 
     graph: DataflowGraph
     folding: Folding
     fifo_depths: Mapping[str, int] = field(default_factory=dict)
     mul_styles: Mapping[str, str] = field(default_factory=dict)
+    technology: str = ECP5.name
     instances: list[Instance] = field(default_factory=list)
     streams: list[Stream] = field(default_factory=list)
     images: dict[str, str] = field(default_factory=dict)
+    fifos: dict[str, str] = field(default_factory=dict)  # net behind a FIFO -> its key in fifo_depths
     _made: dict[str, Stream] = field(default_factory=dict)  # tensor -> stream at its producer
     _left: dict[str, list[Edge]] = field(default_factory=dict)  # tensor -> readers without a stream yet
     _branches: dict[str, list[Stream]] = field(default_factory=dict)  # tensor -> the fork's free outputs
@@ -175,7 +180,8 @@ class Network:
             net = f"{name}_fifo"
             sink = self._stream(tensor, elements, stream.repeat, stream.layer, "fifo", net, stream.taps)
             params = {"WIDTH": sink.width, "DEPTH": depth, "RAM_STYLE": "auto"}
-            self.add("fs_fifo", net, params, stream, sink)
+            self.add("fs_fifo", sink.net, params, stream, sink)
+            self.fifos[sink.net] = edge.key
             stream = sink
         return stream
 

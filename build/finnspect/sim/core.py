@@ -69,6 +69,7 @@ class CoreSim:
         processes: int = 1,
         quiet_cycles: int = QUIET_CYCLES,
         max_cycles: int | None = None,
+        interval: int = 0,
         progress: Callable[[int, int], None] | None = None,
     ) -> SimResult:
         """Stream images back to back and return logits and counts.
@@ -85,6 +86,8 @@ class CoreSim:
             Slices of the images that run at the same time.
         quiet_cycles, max_cycles
             Give up after so many cycles without a transfer, or in all.
+        interval
+            Cycles over which a frame's beats are offered, evenly; 0: as fast as they are taken.
         progress
             Called with (frames done, frames).
 
@@ -102,6 +105,7 @@ class CoreSim:
                 f"got {images.dtype} {images.shape}"
             )
         arguments = _arguments(stall_in, stall_out, seed, quiet_cycles, max_cycles)
+        arguments += ["--interval", str(interval)]
         slices = np.array_split(images, min(processes, len(images)))
         done = [0] * len(slices)
         running: list[subprocess.Popen] = []
@@ -157,6 +161,13 @@ class CoreSim:
             logits=np.fromfile(folder / "logits.bin", np.int32).reshape(frames, accelerator.classes),
             frame_cycles=np.fromfile(folder / "frames.bin", np.uint64).astype(np.int64).reshape(frames, 2),
             links=links,
+            fifo_peaks=dict(
+                zip(
+                    (fifo.key for fifo in accelerator.fifos),
+                    np.fromfile(folder / "fifos.bin", np.uint64).tolist(),
+                    strict=True,
+                )
+            ),
             bound=accelerator.bound.cycles,
             cycles=int(cycles),
             seconds=float(seconds),
@@ -243,6 +254,7 @@ def _generate(accelerator: Accelerator, probe: bool) -> dict[str, str]:
         words = (stream.width + 31) // 32
         links.append({"net": stream.net, "first_word": word, "words": words})
         word += words
+    places = {stream.net: place for place, stream in enumerate(accelerator.streams)}
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("finnspect.sim"),
         trim_blocks=True,
@@ -258,6 +270,7 @@ def _generate(accelerator: Accelerator, probe: bool) -> dict[str, str]:
         "input_beats": accelerator.input_beats,
         "classes": accelerator.classes,
         "links": links,
+        "fifos": [(places[fifo.source], places[fifo.sink]) for fifo in accelerator.fifos],
         "probe": probe,
         "probe_bits": word * 32,
     }
@@ -304,17 +317,29 @@ def _watch(
 def _failure(code: int, text: str, accelerator: Accelerator) -> FlowError:
     first, *rest = text.strip().splitlines() or ["no message"]
     if code == _DEADLOCK:
-        states = [line.split() for line in rest if len(line.split()) == 2]
-        stuck = [net for state, net in states if state == "stuck"]
-        starved = [net for state, net in states if state == "starved"]
-        makers = {stream.net: stream.layer for stream in accelerator.streams}
-        where = ", ".join(f"{net} (from {makers[net]})" for net in stuck) or "none"
-        return SimulationError(
-            f"the core of {accelerator.manifest['name']} hangs: {first}; stuck (valid, not ready): {where}; "
-            f"starved (ready, not valid): {', '.join(starved) or 'none'}",
-            "the module that reads the last stuck stream is at fault",
-            stuck,
-        )
+        return _deadlock(first, [line.split() for line in rest if len(line.split()) == 2], accelerator)
     if code == _PROTOCOL:
         return SimulationError(f"the core of {accelerator.manifest['name']}: {first}")
     return ToolError(f"the simulation ended with exit code {code}: {text.strip() or 'no message'}")
+
+
+def _deadlock(first: str, states: list[list[str]], accelerator: Accelerator) -> SimulationError:
+    """Name the streams that wait, the FIFOs that are full and empty, and the layers at their ends."""
+    stuck = [net for state, net in states if state == "stuck"]
+    starved = [net for state, net in states if state == "starved"]
+    makers = {stream.net: stream.layer for stream in accelerator.streams}
+    where = ", ".join(f"{net} (from {makers[net]})" for net in stuck) or "none"
+    message = (
+        f"the core of {accelerator.manifest['name']} hangs: {first}; stuck (valid, not ready): {where}; "
+        f"starved (ready, not valid): {', '.join(starved) or 'none'}"
+    )
+    full = [fifo for fifo in accelerator.fifos if fifo.source in stuck]
+    empty = [fifo for fifo in accelerator.fifos if fifo.sink not in stuck and fifo.source not in stuck]
+    if full:
+        names = ", ".join(f"{fifo.key} ({fifo.depth} beats, read by {fifo.reader})" for fifo in full)
+        waits = ", ".join(f"{fifo.key} (read by {fifo.reader})" for fifo in empty)
+        message += f"; full FIFOs: {names}; FIFOs that wait for beats: {waits or 'none'}"
+        remedy = f"a deeper FIFO: {', '.join(fifo.key for fifo in full)}"
+    else:
+        remedy = "the module that reads the last stuck stream is at fault"
+    return SimulationError(message, remedy, stuck)

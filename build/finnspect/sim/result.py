@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,8 @@ class SimResult:
         processes, those of the first; the others stream their own slices.
     links
         Handshake counts of every internal stream, over all processes.
+    fifo_peaks
+        Most beats that each FIFO held, by its key.
     bound
         Folding bound: cycles a frame of the slowest layer.
     cycles
@@ -90,6 +92,7 @@ class SimResult:
     cycles: int
     seconds: float
     streams: Mapping[str, np.ndarray] | None = None
+    fifo_peaks: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def frames(self) -> int:
@@ -141,6 +144,7 @@ class SimResult:
             "cycles_per_second": round(self.cycles / self.seconds) if self.seconds else None,
             "stalls_by_layer": self.stalls_by_layer(),
             "links": [link.to_json() for link in self.links],
+            "fifo_peaks": dict(self.fifo_peaks),
         }
 
 
@@ -197,6 +201,7 @@ def merge_results(results: Sequence[SimResult]) -> SimResult:
         first,
         logits=np.concatenate([result.logits for result in results]),
         links=links,
+        fifo_peaks={key: max(r.fifo_peaks[key] for r in results) for key in first.fifo_peaks},
         cycles=sum(result.cycles for result in results),
         seconds=max(result.seconds for result in results),
         streams=streams,
