@@ -9,6 +9,8 @@ MODEL =## model to train when DATASET is given [cnv_w4a4]
 DATASET =## data set to train on: synthetic, neu-det, image-folder [none: build PACKAGE]
 DATA =## folder or archive of the data set, in its original layout
 PACKAGE =## model package to build: a folder, or the name of a shipped one [cnv_w4a4-synthetic]
+TARGET_FPS =## frames a second that the cheapest folding is searched for [none: configuration, or the fastest that fits]
+FOLDING =## JSON file with PE and SIMD of every layer, by hand [none]
 TOOLCHAIN =## tools that make the bitstream: auto, ecp5, vivado, openxc7, finn; or vivado-ooc, synth, none: no bitstream [auto]
 OUT =## folder for everything that is made [out]
 PYTHON = python3## Python 3.11 that makes the environment [python3]
@@ -27,9 +29,9 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 option = $(if $($(2)), $(1) '$($(2))')
 BUILD_OPTIONS = $(call option,--board,BOARD)$(call option,--model,MODEL)$(call option,--dataset,DATASET)$\
     $(call option,--data,DATA)$(call option,--package,PACKAGE)$(call option,--toolchain,TOOLCHAIN)$\
-    $(call option,--out,OUT)
+    $(call option,--target-fps,TARGET_FPS)$(call option,--folding,FOLDING)$(call option,--out,OUT)
 
-.PHONY: hw test test-fast test-driver lint bench bootstrap lock clean help
+.PHONY: hw test test-fast test-driver lint bench fit-costs bootstrap lock clean help
 
 hw: $(STAMP) ## model package (or, with DATASET, a training first) to bitstream and deploy zip
 	@$(BIN)/finnspect build$(BUILD_OPTIONS)
@@ -50,6 +52,9 @@ lint: $(STAMP) ## ruff: rules and layout
 
 bench: $(STAMP) ## speed of the integer reference against QONNX's execution
 	$(BIN)/python -m finnspect.bench$(call option,--package,PACKAGE)
+
+fit-costs: $(STAMP) ## cost models of the folding search, fitted anew to synthesis of hw/rtl (an hour; resumes)
+	$(BIN)/python -m finnspect.analysis.fit
 
 bootstrap: $(STAMP) ## only prepare the environment
 	@$(BIN)/finnspect doctor
@@ -75,7 +80,7 @@ help: ## show this
 	@sed -nE 's/^([a-z][a-z-]*):[^#]*## (.*)/\1\t\2/p' Makefile | awk -F'\t' '{printf "  %-11s %s\n", $$1, $$2}'
 	@echo
 	@echo 'variables [what holds without them]'
-	@sed -nE 's/^([A-Z]+) =[^#]*## (.*)/\1\t\2/p' Makefile | awk -F'\t' '{printf "  %-11s %s\n", $$1, $$2}'
+	@sed -nE 's/^([A-Z_]+) =[^#]*## (.*)/\1\t\2/p' Makefile | awk -F'\t' '{printf "  %-11s %s\n", $$1, $$2}'
 	@echo
 	@echo 'examples'
 	@echo '  make hw                                               the shipped model to a bitstream'

@@ -111,6 +111,14 @@ class Port(_Strict):
     drive_ma: int | None = Field(default=None, ge=4, le=16)
 
 
+class Shares(_Strict):
+    """Shares of the device that a searched design may take, shell included."""
+
+    lut: float = Field(default=0.8, gt=0, le=1)
+    ff: float = Field(default=0.8, gt=0, le=1)
+    bram: float = Field(default=0.9, gt=0, le=1)
+
+
 class Board(_Strict):
     """Contents of every ``board.toml``."""
 
@@ -125,6 +133,7 @@ class Board(_Strict):
     part: Part
     resources: dict[str, int] = Field(description="cells by name, as many as the device has")
     dsp_budget: int = Field(ge=0, description="hard multipliers that a core may use")
+    budget: Shares = Field(default=Shares(), description="what the folding search may use")
     folder: Path = Field(exclude=True, description="where the file was found")
 
     @model_validator(mode="after")

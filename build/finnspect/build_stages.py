@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finnspect.board import Board
-from finnspect.config import DEFAULT_TARGET_CYCLES, BuildConfig
+from finnspect.config import BuildConfig
 from finnspect.doctor import available_cores, distribution_version
 from finnspect.ir import DataflowGraph
 from finnspect.package import ModelPackage
@@ -33,17 +33,6 @@ _MIN_FRAMES = 8
 
 def _versions(*names: str) -> dict[str, str]:
     return {name: distribution_version(name) or "absent" for name in names}
-
-
-def available(board: Board) -> dict[str, int]:
-    """Return what a board has in the units of the estimates: LUT4, flip-flops, 18-kbit block RAMs.
-
-    A LUT of the 7 series holds two LUT4 at best, so there the check before synthesis is lenient.
-    """
-    cells = board.resources
-    if board.part.family == "xc7":
-        return {"lut": 2 * cells["LUT"], "ff": cells["FF"], "bram": 2 * cells["BRAM36"]}
-    return {"lut": cells["LUT4"], "ff": cells["FF"], "bram": cells["DP16KD"]}
 
 
 class Build:
@@ -105,48 +94,27 @@ class Build:
 
     def folding(self) -> StageResult:
         """Choose or check the folding, and estimate whether the design fits the board."""
-        before = self.frontend()
-        target = None
-        if self.config.folding is None:
-            target = self.config.target_cycles or DEFAULT_TARGET_CYCLES
-        resources = self.board.resources
+        before, config = self.frontend(), self.config
 
         def body(folder: Path) -> None:
-            from finnspect import analysis
-            from finnspect.folding import Folding, check_folding, choose_folding
+            from finnspect.folding_stage import fold
 
             graph = DataflowGraph.load(before.folder)
-            if self.config.folding is not None:
-                folding = Folding.of(self.config.folding)
-                check_folding(graph, folding)
-            else:
-                folding = choose_folding(graph, target)
+            folding, estimate = fold(graph, self.board, config, self.runner.note)
             folding.save(folder / "folding.json")
-            budget = self.board.dsp_budget
-            total = analysis.check_fit(
-                graph, folding, available(self.board), self.board.name, dsp_budget=budget
-            )
-            bound = analysis.folding_bound(graph, folding)
-            layers = analysis.graph_resources(graph, folding, dsp_budget=budget)
-            estimate = {
-                "kind": "estimated",
-                "bound": {"layer": bound.layer, "cycles": bound.cycles},
-                "cycles": analysis.graph_cycles(graph, folding),
-                "resources": {name: each.to_json() for name, each in layers.items()},
-                "total": total.to_json(),
-            }
             (folder / "estimate.json").write_text(json.dumps(estimate, indent=1) + "\n")
-            self.runner.note(f"{bound.cycles} cycles a frame (estimated), limited by {bound.layer}")
 
         return self._once(
             "folding",
-            version=1,
+            version=2,
             inputs={
                 "graph": before.digest,
-                "target_cycles": target,
-                "folding": self.config.folding,
-                "board": [self.board.name, self.board.part.family, resources, self.board.dsp_budget],
-                "sources": source_hash("finnspect.folding"),
+                "target_cycles": config.target_cycles,
+                "target_fps": config.target_fps,
+                "clock_mhz": config.clock_mhz,
+                "folding": config.folding,
+                "board": self.board.model_dump(mode="json"),
+                "sources": source_hash("finnspect.folding_stage"),
             },
             body=body,
             products=("folding.json",),
@@ -162,7 +130,7 @@ class Build:
 
             graph = DataflowGraph.load(model.folder)
             folding = Folding.load(folded.folder / "folding.json")
-            options = EmitOptions(dsp_budget=self.board.dsp_budget)
+            options = EmitOptions(dsp_budget=self.board.dsp_budget, technology=self.board.part.family)
             emit_accelerator(graph, folding, folder / "core", options)
 
         return self._once(
@@ -171,7 +139,7 @@ class Build:
             inputs={
                 "graph": model.digest,
                 "folding": folded.digest,
-                "dsp_budget": self.board.dsp_budget,
+                "dsp_budget": [self.board.dsp_budget, self.board.part.family],
                 "sources": source_hash("finnspect.emit", "hw/rtl"),
                 "versions": _versions("jinja2"),
             },

@@ -16,8 +16,6 @@ from finnspect.paths import CONFIGS_DIR, PACKAGES_DIR
 DEFAULT_PACKAGE = "cnv_w4a4-synthetic"
 DEFAULT_MODEL = "cnv_w4a4"
 DEFAULT_BOARD = "ulx3s-85f"
-#: Target of the folding search for a model without a configuration.
-DEFAULT_TARGET_CYCLES = 100_000
 
 
 class _Strict(BaseModel):
@@ -25,13 +23,20 @@ class _Strict(BaseModel):
 
 
 class BuildConfig(_Strict):
-    """Contents of ``build/configs/<model>_<board>.toml``; every field has a default."""
+    """Contents of ``build/configs/<model>_<board>.toml``; every field has a default.
+
+    Without target and folding, the fastest folding that the board holds is searched for.
+    """
 
     target_cycles: int | None = Field(
         default=None, ge=1, description="clock cycles a frame that the folding search aims for"
     )
+    target_fps: float | None = Field(
+        default=None, gt=0, description="frames a second that the cheapest folding is searched for"
+    )
     folding: dict[str, dict[Literal["PE", "SIMD"], int]] | None = Field(
-        default=None, description="PE and SIMD of every layer, by its name, instead of a target"
+        default=None,
+        description="PE and SIMD of every layer, by its name or FINN's, instead of a target",
     )
     clock_mhz: float | None = Field(
         default=None, gt=0, le=500, description="clock to meet; the board's own where absent"
@@ -43,9 +48,18 @@ class BuildConfig(_Strict):
 
     @model_validator(mode="after")
     def _one_way(self) -> BuildConfig:
-        if self.target_cycles is not None and self.folding is not None:
-            raise ValueError("give target_cycles or folding, not both")
+        if sum(each is not None for each in (self.target_cycles, self.target_fps, self.folding)) > 1:
+            raise ValueError("give one of target_cycles, target_fps and folding")
         return self
+
+    def with_goal(
+        self, folding: dict[str, dict[str, int]] | None = None, target_fps: float | None = None
+    ) -> BuildConfig:
+        """Return the configuration with another folding or target in place of its own, where one is given."""
+        if folding is None and target_fps is None:
+            return self
+        goal = {"folding": folding, "target_fps": target_fps, "target_cycles": None}
+        return self.model_copy(update=goal)
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:

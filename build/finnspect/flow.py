@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finnspect.config import find_package, load_config
+from finnspect.config import BuildConfig, find_package, load_config
 from finnspect.doctor import distribution_version
 from finnspect.errors import ConfigError, DataError, PackageError
 from finnspect.package import ModelPackage
@@ -183,6 +183,8 @@ class BuildRequest:
         None or ``auto`` for the best that serves the board and is here.
     config
         A configuration file instead of the repository's.
+    folding, target_fps
+        A hand-written folding, or frames a second, instead of the configuration's folding or target.
     run
         Folder of the training run that the package comes from; its test images are then evaluated.
     """
@@ -193,6 +195,8 @@ class BuildRequest:
     config: Path | None = None
     out: Path = Path("out")
     run: Path | None = None
+    folding: Path | None = None
+    target_fps: float | None = None
 
     def with_package(self, package: Path, run: Path) -> BuildRequest:
         """Return the same request for a package that was just trained."""
@@ -213,7 +217,20 @@ class BuildRequest:
         self.load_toolchain()
         if self.config is not None:
             load_config("", self.board, self.config)
+        if self.folding is not None and self.target_fps is not None:
+            raise ConfigError("a folding and a target are given", "leave out --folding or --target-fps")
+        if self.folding is not None:
+            from finnspect.folding import read_folding
+
+            read_folding(self.folding)
         find_verilator()
+
+    def load_config(self, model: str) -> BuildConfig:
+        """Return the configuration of the build, with this request's folding or target."""
+        from finnspect.folding import read_folding
+
+        folding = None if self.folding is None else read_folding(self.folding)
+        return load_config(model, self.board, self.config).with_goal(folding, self.target_fps)
 
     def load_board(self) -> Board:
         """Return the board."""
@@ -267,7 +284,7 @@ def build(request: BuildRequest, progress: Progress | None = None) -> BuildResul
 
     request.check()
     package = ModelPackage.load(find_package(request.package))
-    config = load_config(package.info.model, request.board, request.config)
+    config = request.load_config(package.info.model)
     root = build_folder(request.out, package, request.board)
     with StageRunner(root, progress) as runner:
         stages = Build(
@@ -306,7 +323,7 @@ def simulate(
 
     request.check()
     package = ModelPackage.load(find_package(request.package))
-    config = load_config(package.info.model, request.board, request.config)
+    config = request.load_config(package.info.model)
     found = read_images(images, package, count)
     root = build_folder(request.out, package, request.board)
     with StageRunner(root, progress) as runner:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -210,7 +211,7 @@ class MatVec(Layer):
         """Matrix width: inputs of one dot product."""
         return self.weights.shape[1]
 
-    @property
+    @cached_property
     def bipolar(self) -> bool:
         """Whether every weight is -1 or +1: the hardware keeps one bit of each."""
         return bool(np.all(np.abs(self.weights) == 1))
@@ -246,6 +247,11 @@ class Depthwise(Layer):
     def taps(self) -> int:
         """Positions of a window."""
         return self.weights.shape[1]
+
+    @cached_property
+    def bipolar(self) -> bool:
+        """Whether every weight is -1 or +1: the hardware keeps one bit of each."""
+        return bool(np.all(np.abs(self.weights) == 1))
 
 
 @dataclass(frozen=True, eq=False)

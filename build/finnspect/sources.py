@@ -59,7 +59,7 @@ def _imports(path: Path) -> frozenset[str]:
 
 
 def module_files(*modules: str) -> set[Path]:
-    """Return the files of modules, of their parents, of all they import, and the templates beside them.
+    """Return the files of modules, of their parents, of all they import; templates and data beside them.
 
     Raises
     ------
@@ -82,6 +82,7 @@ def module_files(*modules: str) -> set[Path]:
         waiting.extend(_imports(path))
     for folder in {path.parent for path in files}:
         files.update(file for file in (folder / _TEMPLATES).rglob("*") if file.is_file())
+        files.update(folder.glob("*.json"))
     return files
 
 

@@ -106,7 +106,7 @@ def test_hard_multipliers_stay_in_their_budget():
         used.append(sum(each.dsp for each in resources))
         assert used[-1] <= budget
     assert used == sorted(used)
-    assert set(styles.values()) == {"dsp"}
+    assert "dsp" in styles.values()
     soft, hard = (
         layer_resources(graph.layer("conv2_mvau"), graph, folding, styles={"conv2_mvau": style})
         for style in ("lut", "dsp")

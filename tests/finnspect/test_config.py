@@ -24,7 +24,7 @@ def test_every_configuration_of_the_repository_is_valid_and_named_after_a_board(
         ("target_cycle = 5", "unknown field", "target_cycles"),
         ("target_cycles = 0", "target_cycles", "correct"),
         ("target_cycles = 'many'", "target_cycles", "correct"),
-        ("target_cycles = 5\n[folding.conv]\nPE = 1", "not both", "correct"),
+        ("target_cycles = 5\n[folding.conv]\nPE = 1", "give one of", "correct"),
         ("[folding.conv]\nPA = 1", "folding.conv.PA", "correct"),
         ("clock_mhz = -1", "clock_mhz", "correct"),
         ("target_cycles = ", "is not TOML", "see"),

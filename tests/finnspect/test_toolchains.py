@@ -160,16 +160,17 @@ def test_figures_name_the_tool_they_are_from():
     speed = make._performance(SIMULATION, done)
     assert (speed.fmax.value, speed.fmax.kind, speed.fmax.source) == (130.0, "post-route", "nextpnr-xilinx")
     assert (speed.power.value, speed.power.kind) == (1.5, "estimated")
-    rows = {row.name: row for row in make._resources(load_board("pynq-z2"), done, {})}
-    found = {
-        name: (row.used.value, row.used.kind, row.used.source, row.available) for name, row in rows.items()
-    }
-    assert found == {
-        "LUT": (5000, "post-synthesis", "yosys", 53_200),
-        "CARRY4": (7, "post-synthesis", "yosys", None),
-        "SLICE_LUTX": (6000, "post-route", "nextpnr-xilinx", 106_400),
-        "LUT, core alone": (4000, "post-synthesis", "yosys, core alone", 53_200),
-    }
+    estimate = {"lut": 5100, "ff": 6000, "bram": 9, "dsp": 3}
+    rows = make._resources(load_board("pynq-z2"), done, estimate)
+    assert [(row.name, row.used.value, row.used.kind, row.used.source, row.available) for row in rows] == [
+        ("LUT", 5000, "post-synthesis", "yosys", 53_200),
+        ("LUT", 5100, "estimated", "core and shell", 53_200),
+        ("FF", 6000, "estimated", "core and shell", 106_400),
+        ("DSP48E1", 3, "estimated", "core and shell", 220),
+        ("CARRY4", 7, "post-synthesis", "yosys", None),
+        ("SLICE_LUTX", 6000, "post-route", "nextpnr-xilinx", 106_400),
+        ("LUT, core alone", 4000, "post-synthesis", "yosys, core alone", 53_200),
+    ]
 
 
 def test_a_result_loads_back_equal_and_misses_its_files(tmp_path):

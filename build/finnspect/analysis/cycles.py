@@ -71,9 +71,20 @@ def layer_cycles(layer: Layer, graph: DataflowGraph, folding: Mapping[str, Layer
 
 @layer_cycles.register(SlidingWindow)
 def _(layer: SlidingWindow, graph: DataflowGraph, folding: Mapping[str, LayerFolding]) -> int:
-    reads = graph.tensors[layer.input].size // taken_elements(layer, graph, folding)
-    writes = graph.tensors[layer.output].size // folding[layer.name].SIMD
-    return max(reads, writes * neuron_folds(layer, graph, folding))
+    simd, repeat = folding[layer.name].SIMD, neuron_folds(layer, graph, folding)
+    source, sink = graph.tensors[layer.input], graph.tensors[layer.output]
+    reads = source.size // taken_elements(layer, graph, folding)
+    writes = sink.size // simd * repeat
+    if simd > source.shape[2] and layer.kernel != source.shape[:2]:
+        writes += sink.shape[0] * sink.shape[2] // simd * _gaps(layer, source.shape[1], sink.shape[1], repeat)
+    return max(reads, writes)
+
+
+def _gaps(layer: SlidingWindow, width: int, columns: int, repeat: int) -> int:
+    """Return the windows a row that a window-parallel ``fs_swg`` loses to shifting columns in."""
+    kernel, stride, left = layer.kernel[1], layer.stride[1], layer.pad[1]
+    over = max(0, (columns - 1) * stride + kernel - left - width)
+    return max(0, kernel - left - over - repeat) + (columns - 1) * max(0, stride - repeat)
 
 
 @layer_cycles.register(MatVec)

@@ -1,4 +1,4 @@
-"""Resources of a whole graph: which multipliers are hard, what joins the layers, what fits."""
+"""Resources of a whole graph: which multipliers are hard, what joins the layers, what fits a board."""
 
 from __future__ import annotations
 
@@ -6,19 +6,27 @@ from collections.abc import Mapping
 from math import lcm
 from typing import TYPE_CHECKING
 
+from finnspect.analysis.costs import load_costs
 from finnspect.analysis.cycles import made_elements, taken_elements
 from finnspect.analysis.resources import layer_resources
 from finnspect.analysis.styles import DSP_BUDGET
 from finnspect.analysis.technology import ECP5, Resources, Technology
+from finnspect.analysis.terms import Terms, converter_terms, fork_terms
 from finnspect.errors import ResourceError
 from finnspect.ir import DataflowGraph, MatVec
 
 if TYPE_CHECKING:
     from finnspect.folding import LayerFolding
 
+#: Name of what joins the layers in :func:`graph_resources`, and of the shell in :func:`check_fit`.
+JOINTS, SHELL = "(joints)", "(shell)"
+
 
 def multiplier_styles(
-    graph: DataflowGraph, folding: Mapping[str, LayerFolding], budget: int = DSP_BUDGET
+    graph: DataflowGraph,
+    folding: Mapping[str, LayerFolding],
+    budget: int = DSP_BUDGET,
+    tech: Technology = ECP5,
 ) -> dict[str, str]:
     """Return ``lut`` or ``dsp`` for each MatVec: hard multipliers where each saves the most LUTs.
 
@@ -29,11 +37,13 @@ def multiplier_styles(
     """
     styles = {layer.name: "lut" for layer in graph if isinstance(layer, MatVec)}
     gains = []
-    for name in styles:
-        layer = graph.layer(name)
-        soft = layer_resources(layer, graph, folding, styles={name: "lut"})
-        hard = layer_resources(layer, graph, folding, styles={name: "dsp"})
-        gains.append(((soft.lut - hard.lut) / hard.dsp, name, hard.dsp))
+    for layer in graph:
+        if not isinstance(layer, MatVec) or layer.bipolar:
+            continue
+        soft, hard = (
+            layer_resources(layer, graph, folding, tech, {layer.name: style}) for style in ("lut", "dsp")
+        )
+        gains.append(((soft.lut - hard.lut) / max(1, hard.dsp), layer.name, hard.dsp))
     for gain, name, count in sorted(gains, key=lambda item: -item[0]):
         if gain > 0 and count <= budget:
             styles[name] = "dsp"
@@ -41,17 +51,26 @@ def multiplier_styles(
     return styles
 
 
-def _plumbing(graph: DataflowGraph, folding: Mapping[str, LayerFolding]) -> Resources:
-    """Return the width converters between layers, and the logits' way out."""
-    lut = 40
+def converters(made: int, taken: int, bits: int) -> list[Terms]:
+    """Return the width converters between streams of ``made`` and ``taken`` elements of ``bits`` bits."""
+    wide = lcm(made, taken)
+    return [converter_terms(side * bits, wide * bits) for side in (made, taken) if side != wide]
+
+
+def joint_terms(graph: DataflowGraph, folding: Mapping[str, LayerFolding]) -> list[Terms]:
+    """Return what joins the layers: forks, width converters, and the logits' way out."""
     made = {layer.output: made_elements(layer, folding) for layer in graph}
+    terms = [Terms("logits", {"base": 1})]
     for layer in graph:
         takes = taken_elements(layer, graph, folding)
         for name in layer.inputs:
-            makes = made.get(name, takes)
-            bits = lcm(takes, makes) * graph.tensors[name].dtype.bits
-            lut += 5 * bits * sum(side != lcm(takes, makes) for side in (takes, makes))
-    return Resources(lut=lut, ff=lut)
+            terms += converters(made.get(name, takes), takes, graph.tensors[name].dtype.bits)
+    for name, tensor in graph.tensors.items():
+        readers = len(graph.consumers(name))
+        if readers > 1:
+            terms.append(fork_terms(made.get(name, 1) * tensor.dtype.bits, readers))
+    last = made[graph.output]
+    return terms + converters(last, 1, graph.tensors[graph.output].dtype.bits)
 
 
 def graph_resources(
@@ -64,9 +83,16 @@ def graph_resources(
 
     Multipliers are counted in the styles that :func:`multiplier_styles` gives them with ``dsp_budget``.
     """
-    styles = multiplier_styles(graph, folding, dsp_budget)
+    styles = multiplier_styles(graph, folding, dsp_budget, tech)
     layers = {layer.name: layer_resources(layer, graph, folding, tech, styles) for layer in graph}
-    return layers | {"(width converters)": _plumbing(graph, folding)}
+    costs = load_costs(tech)
+    joints = (costs.resources(terms, tech) for terms in joint_terms(graph, folding))
+    return layers | {JOINTS: sum(joints, Resources())}
+
+
+def shell_resources(shell: str, tech: Technology) -> Resources:
+    """Return what a shell takes beside the core: post-synthesis figures of one design."""
+    return load_costs(tech).shells.get(shell, Resources())
 
 
 def check_fit(
@@ -76,6 +102,7 @@ def check_fit(
     board: str,
     tech: Technology = ECP5,
     dsp_budget: int = DSP_BUDGET,
+    shell: str | None = None,
 ) -> Resources:
     """Return the estimated total, or refuse a design that a board cannot hold.
 
@@ -86,22 +113,26 @@ def check_fit(
         what is not named is not checked.
     dsp_budget
         Hard multipliers that emission may use.
+    shell
+        Shell that shares the device with the core.
 
     Raises
     ------
     ResourceError
         Says which resource is short, by how much, and which layer takes most of it.
     """
-    layers = graph_resources(graph, folding, tech, dsp_budget)
-    total = sum(layers.values(), Resources())
+    parts = graph_resources(graph, folding, tech, dsp_budget)
+    if shell is not None:
+        parts[SHELL] = shell_resources(shell, tech)
+    total = sum(parts.values(), Resources())
     for name, limit in available.items():
         need = getattr(total, name)
         if need > limit:
-            largest = max(layers, key=lambda layer: getattr(layers[layer], name))
+            largest = max(parts, key=lambda part: getattr(parts[part], name))
             raise ResourceError(
                 f"{graph.name} does not fit {board}: it needs an estimated {need} {name.upper()}, "
                 f"{need - limit} more than the {limit} there are; layer {largest!r} takes "
-                f"{getattr(layers[largest], name)}",
+                f"{getattr(parts[largest], name)}",
                 "allow more cycles a frame (smaller PE and SIMD), use fewer bits or channels, "
                 "or choose a larger board",
             )

@@ -13,6 +13,8 @@ BLOCK_MIN_DEPTH = 32
 BLOCK_MIN_BITS = 512
 #: A row of PE whose thresholds are at least this many words keeps them in block RAM.
 BLOCK_MIN_THRESHOLDS = 256
+#: Technology -> bits of the wider operand of a hard multiplier that adds as well; 18 where not named.
+MULTIPLIER_BITS = {"xc7": 25}
 #: Hard multipliers that :func:`multiplier_styles` may hand out. ECP5-85 has 156, but far apart, and the open
 #: tools use no register inside: many cost more in clock and in time to place than LUTs do.
 DSP_BUDGET = 16
@@ -34,6 +36,10 @@ def weight_bank(depth: int, width: int, tech: Technology = ECP5) -> int:
     return -deepest if depth > -deepest else 0
 
 
+#: THRESH_STYLE of an MVAU -> cycles from one step of a search to its decision (memory read and comparison).
+SEARCH_CYCLES = {"distributed": 2, "block": 3}
+
+
 def threshold_style(layer: MatVec, pe: int) -> str:
     """Return ``THRESH_STYLE`` of an MVAU: ``"block"`` where each row of PE searches a long table."""
     steps = layer.activation.steps if layer.activation else 0
@@ -41,12 +47,58 @@ def threshold_style(layer: MatVec, pe: int) -> str:
     return "block" if words >= BLOCK_MIN_THRESHOLDS else "distributed"
 
 
-def multiplier_groups(layer: MatVec, a_bits: int, pe: int, simd: int) -> tuple[int, int]:
+def rows_in_turn(steps: int, sf: int, pe: int, style: str = "distributed") -> int:
+    """Return ``THRESH_ROWS`` of an MVAU: rows that search in turn, 0 where there is no time for it.
+
+    As many as ``sf`` cycles allow, spread evenly over the units that PE rows then need.
+    """
+    levels = steps.bit_length()
+    if sf < levels * SEARCH_CYCLES[style]:
+        return 0
+    units = ceil(pe / (sf // levels))
+    return ceil(pe / units)
+
+
+def threshold_plan(layer: MatVec, pe: int, simd: int) -> tuple[str, int]:
+    """Return ``THRESH_STYLE`` and ``THRESH_ROWS`` of an MVAU.
+
+    Rows in turn where the beats of a vector leave time; their memory is NF * 2^n * 2^levels words for up to
+    2^n rows. Else every row has comparators and memories of its own.
+    """
+    if layer.activation is None:
+        return "distributed", 0
+    steps, sf, nf = layer.activation.steps, layer.MW // simd, layer.MH // pe
+    rows = rows_in_turn(steps, sf, pe)
+    if rows and nf << ((rows - 1).bit_length() + steps.bit_length()) < BLOCK_MIN_THRESHOLDS:
+        return "distributed", rows
+    in_block = rows_in_turn(steps, sf, pe, "block")
+    if in_block:
+        return "block", in_block
+    return ("distributed", rows) if rows else (threshold_style(layer, pe), 0)
+
+
+def chain(w_bits: int, a_bits: int, rows: int, simd: int, mul_bits: int) -> tuple[int, int]:
+    """Return how many rows share a hard multiplier and how many elements add up in a chain of them.
+
+    The rule of ``fs_mvau`` for multipliers that add (``MUL_BITS`` above 18), see ``fs_dot_chain``.
+    """
+    fits = (n for n in range(2, 9) if n <= rows and (n - 1) * (w_bits + a_bits) + w_bits + 1 <= mul_bits)
+    lanes = max([1, *fits])
+    field = w_bits + a_bits + 3 if lanes == 1 else min((mul_bits - w_bits - 1) // (lanes - 1), 48 // lanes)
+    chains = ceil(simd / (1 << min(field - w_bits - a_bits, 3)))
+    return lanes, ceil(simd / chains)
+
+
+def multiplier_groups(layer: MatVec, a_bits: int, pe: int, simd: int, mul_bits: int = 18) -> tuple[int, int]:
     """Return how many hard multipliers an MVAU of style ``dsp`` has, and the terms its adder trees sum.
 
-    The rule of ``fs_mvau``: elements of a row, or rows, share an 18-bit multiplier while widths allow.
+    The rule of ``fs_mvau``: elements of a row, or rows, share a multiplier while widths allow; with
+    ``mul_bits`` above 18, rows do, and elements add up in chains of multipliers.
     """
     w_bits = layer.weight_dtype.bits
+    if mul_bits > 18:
+        lanes, length = chain(w_bits, a_bits, pe, simd, mul_bits)
+        return simd * ceil(pe / lanes), ceil(simd / length)
 
     def elements_fit(n: int) -> bool:
         return (n - 1) * (w_bits + a_bits + (n - 1).bit_length()) + max(w_bits, a_bits) + 1 <= 18

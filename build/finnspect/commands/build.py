@@ -24,6 +24,7 @@ NAME = "build"
 EXAMPLES = examples(
     ("Build the model that comes with finnspect", "finnspect build"),
     ("Build a package of your own", "finnspect build --package my_package --board ulx3s-85f"),
+    ("As few cells as 500 frames a second allow", "finnspect build --board pynq-z2 --target-fps 500"),
     (
         "Train on your own images, then build",
         "finnspect build --dataset image-folder --data my_images/ --model cnv_w4a4",
@@ -63,6 +64,20 @@ def command(
     config: Annotated[
         Path | None, typer.Option("--config", help="TOML file with folding, clock and seed for this build.")
     ] = None,
+    target_fps: Annotated[
+        float | None,
+        typer.Option(
+            "--target-fps",
+            min=0.001,
+            help="Take the cheapest folding that reaches this many frames a second at the board's clock.",
+        ),
+    ] = None,
+    folding: Annotated[
+        Path | None,
+        typer.Option(
+            "--folding", help="JSON file with PE and SIMD of every layer, by its name or that of FINN's node."
+        ),
+    ] = None,
     out: OutOption = OUT,
     as_json: JsonOption = False,
 ) -> None:
@@ -70,6 +85,9 @@ def command(
 
     Runs front end, folding, emission, simulation of the golden images (every logit equal, or it
     stops), bitstream, deploy zip, report; what is finished with the same inputs is not run again.
+
+    PE and SIMD of every layer come from --folding, else from --target-fps, else from the configuration
+    (build/configs); where none of them says anything, the fastest that the board holds is searched for.
 
     Results are in OUT/PACKAGE-BOARD.
     """
@@ -96,6 +114,8 @@ def command(
         toolchain=choice.toolchain,
         config=config,
         out=out,
+        folding=folding,
+        target_fps=target_fps,
     )
     request.check()
     if dataset is not None:

@@ -7,15 +7,33 @@ others handle PE channels a beat.
 
 from finnspect.folding.attributes import Folding, LayerFolding
 from finnspect.folding.check import allowed, check_folding, divisors
-from finnspect.folding.search import choose_folding, conversion_steps, full_folding
+from finnspect.folding.file import complete as complete_folding
+from finnspect.folding.file import read_folding
+from finnspect.folding.search import (
+    Budget,
+    Found,
+    Search,
+    cheapest_folding,
+    choose_folding,
+    conversion_steps,
+    fastest_folding,
+    full_folding,
+)
 
 __all__ = [
+    "Budget",
     "Folding",
+    "Found",
     "LayerFolding",
+    "Search",
     "allowed",
+    "cheapest_folding",
     "check_folding",
     "choose_folding",
+    "complete_folding",
     "conversion_steps",
     "divisors",
+    "fastest_folding",
     "full_folding",
+    "read_folding",
 ]

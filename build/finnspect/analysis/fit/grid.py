@@ -1,0 +1,99 @@
+"""Small networks, drawn at random and the same every time, whose layers are synthesised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+
+import numpy as np
+
+from finnspect.bench_networks import Builder
+from finnspect.folding import Folding, allowed
+from finnspect.ir import DataflowGraph, Depthwise, IntType, MatVec, SlidingWindow
+
+#: Widths of (weights, activations) that chains are drawn with, the common ones more often.
+_WIDTHS = ((4, 4), (4, 4), (4, 4), (2, 2), (3, 3), (8, 8), (4, 8), (8, 4), (1, 1), (1, 1), (1, 2), (1, 4))
+_CHANNELS = (4, 8, 12, 16, 16, 24, 32, 32, 48, 64)
+#: Products a cycle that one layer may have, so that synthesis stays short.
+_MAX_PRODUCTS = 96
+
+
+@dataclass(frozen=True)
+class Point:
+    """A network, its folding, and how many hard multipliers it may use."""
+
+    graph: DataflowGraph
+    folding: Folding
+    dsp_budget: int
+
+
+def _folding(graph: DataflowGraph, rng: np.random.Generator) -> Folding:
+    """Return a legal folding whose layers have few to some products a cycle."""
+    chosen: dict[str, dict[str, int]] = {}
+    for layer in reversed(graph.layers):  # a window follows its reader
+        options = allowed(layer, graph)
+        reader = next(iter(graph.consumers(layer.output)), None) if layer.outputs else None
+        if isinstance(layer, SlidingWindow) and isinstance(reader, MatVec | Depthwise):
+            own = chosen[reader.name]
+            chosen[layer.name] = {"SIMD": own["SIMD"] if isinstance(reader, MatVec) else own["PE"]}
+            continue
+        names = list(options)
+        limit = _MAX_PRODUCTS if isinstance(layer, MatVec) else 8
+        wanted = limit * 2.0 ** -rng.integers(0, 6)
+        choices = list(product(*options.values()))
+        apart = [abs(np.log2(prod(each) / wanted)) for each in choices]
+        near = [each for each, far in zip(choices, apart, strict=True) if far <= min(apart) + 0.6]
+        chosen[layer.name] = dict(zip(names, near[rng.integers(len(near))], strict=True))
+    return Folding.of({layer.name: chosen[layer.name] for layer in graph})
+
+
+def _unsigned(bits: int) -> IntType:
+    return IntType(bits, False)
+
+
+def chain(seed: int) -> Point:
+    """Return three or four convolutions, with pools where they fit, and a dense layer."""
+    rng = np.random.default_rng([seed, 1])
+    w_bits, a_bits = _WIDTHS[seed % len(_WIDTHS)]
+    size = int(rng.choice([8, 12, 16, 20]))
+    net = Builder(f"chain{seed}", (size, size, int(rng.choice([1, 3]))), w_bits)
+    x = net.input
+    for index in range(int(rng.integers(2, 4))):
+        kernel = (1, 1) if index and rng.random() < 0.25 else (3, 3)
+        channels = int(rng.choice(_CHANNELS))
+        x = net.conv(f"conv{index}", x, channels, kernel, _unsigned(a_bits), pad=int(kernel[0] > 1))
+        if min(net.tensors[x].shape[:2]) >= 8 and rng.random() < 0.7:
+            x = net.max_pool(f"pool{index}", x)
+    if rng.random() < 0.5:
+        x = net.dense("hidden", x, int(rng.choice((16, 32, 64))), _unsigned(a_bits))
+    graph = net.graph(net.dense("dense", x, int(rng.choice((4, 6, 10))), None))
+    return Point(graph, _folding(graph, rng), int(rng.choice([0, 0, 500])))
+
+
+def residual(seed: int) -> Point:
+    """Return a block with a fork, an add and a global average."""
+    rng = np.random.default_rng([seed, 2])
+    bits = (4, 2, 3)[seed % 3]
+    codes, signed = _unsigned(bits), IntType(bits, True)
+    net = Builder(f"residual{seed}", (12, 12, 3), bits)
+    channels = int(rng.choice((8, 16, 32)))
+    x = net.conv("conv0", net.input, channels, (3, 3), codes, pad=1)
+    y = net.conv("conv1", x, channels, (3, 3), signed, pad=1)
+    x = net.conv("skip", x, channels, (1, 1), signed)
+    x = net.add("add", (y, x), codes)
+    x = net.average("average", x, codes)
+    graph = net.graph(net.dense("dense", x, 6, None))
+    return Point(graph, _folding(graph, rng), 0)
+
+
+FAMILIES: dict[str, tuple[Callable[[int], Point], int]] = {"chain": (chain, 30), "residual": (residual, 6)}
+
+
+def points(share: float = 1.0) -> list[Callable[[], Point]]:
+    """Return functions that make the networks; ``share`` below 1 takes the first of each family."""
+    found = []
+    for make, count in FAMILIES.values():
+        found += [lambda make=make, seed=seed: make(seed) for seed in range(max(1, round(share * count)))]
+    return found
