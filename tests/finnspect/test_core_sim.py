@@ -91,6 +91,7 @@ def make(folder: Path, wiring: dict[str, str]) -> Accelerator:
         "input": {"width_bits": 24, "elements": ELEMENTS, "beats": BEATS, "shape": [2, 3, 3]},
         "output": {"classes": 6},
         "bound": {"layer": "skid", "cycles": BEATS},
+        "instances": [],
         "streams": [stream.to_json() for stream in streams],
         "sha256": str(wiring),
     }
