@@ -8,9 +8,8 @@
 // the last one holds what is left of SIMD, SIMD % GROUP elements, if GROUP does not divide it.
 // Each multiplier has operand registers of its own and two registers behind it with nothing between: where multipliers
 // stand apart from the logic, the way there, the multiplier, and the way back have a cycle each.
-// The tree's sum follows 3 + ceil(log2(ceil(SIMD/GROUP))) cycles after w and a; with the sum that ends a vector,
-// acc is the whole dot product, to be taken by a register behind, and clear is high (as it is before the first
-// vector). Where there is no beat, a is zero. One beat a cycle.
+// The sum follows 3 + ceil(log2(ceil(SIMD/GROUP))) + DELAY cycles after w and a, see fs_accumulate for en, clear and
+// acc. One beat a cycle.
 // The operands have (GROUP-1)*K + 1 bits more than a weight or an activation; the caller lets them fit 18.
 `default_nettype none
 
@@ -21,6 +20,7 @@ module fs_dot_elems #(
     parameter int unsigned W_BITS = 4,
     parameter int unsigned A_BITS = 4,
     parameter int unsigned ACC_BITS = 16,
+    parameter int unsigned DELAY = 0,
     localparam int unsigned K = W_BITS + A_BITS + $clog2(GROUP),
     localparam int unsigned MULS = (SIMD + GROUP - 1) / GROUP,
     localparam int unsigned A_OP_BITS = (GROUP - 1) * K + A_BITS + 1
@@ -28,6 +28,7 @@ module fs_dot_elems #(
     input wire clk,
     input wire [MULS*A_OP_BITS-1:0] a,
     input wire [SIMD*W_BITS-1:0] w,
+    input wire en,
     input wire clear,
     output wire [ACC_BITS-1:0] acc
 );
@@ -75,11 +76,13 @@ module fs_dot_elems #(
       .SF(SF),
       .IN_BITS(K),
       .ACC_BITS(ACC_BITS),
-      .CARRY(1)
+      .CARRY(1),
+      .DELAY(DELAY)
   ) u_sum (
       .clk(clk),
       .x(product),
       .c(borrowed),
+      .en(en),
       .clear(clear),
       .acc(acc)
   );

@@ -6,9 +6,8 @@
 // Lane p's weight s sits at w[(p*SIMD + s)*W_BITS +: W_BITS], its accumulator at acc[p*ACC_BITS +: ACC_BITS];
 // a is signed, element s at a[s*AX_BITS +: AX_BITS], in step with w.
 // Each multiplier has operand registers of its own and two registers behind it, see fs_dot_elems.
-// The tree's sum follows 3 + ceil(log2(SIMD)) cycles after w and a; with the sum that ends a
-// vector, acc is the whole dot product, to be taken by a register behind, and clear is high (as it is before the first
-// vector). Where there is no beat, a is zero. One beat a cycle.
+// The sum follows 3 + ceil(log2(SIMD)) + DELAY cycles after w and a, see fs_accumulate for en, clear and acc.
+// One beat a cycle.
 // The packed operand has (LANES-1)*K + W_BITS + 1 bits; the caller chooses LANES to fit 18.
 `default_nettype none
 
@@ -19,11 +18,13 @@ module fs_dot_lanes #(
     parameter int unsigned W_BITS = 4,
     parameter int unsigned A_BITS = 4,
     parameter int unsigned ACC_BITS = 16,
+    parameter int unsigned DELAY = 0,
     localparam int unsigned AX_BITS = A_BITS + 1
 ) (
     input wire clk,
     input wire [SIMD*AX_BITS-1:0] a,
     input wire [LANES*SIMD*W_BITS-1:0] w,
+    input wire en,
     input wire clear,
     output wire [LANES*ACC_BITS-1:0] acc
 );
@@ -77,11 +78,13 @@ module fs_dot_lanes #(
         .SF(SF),
         .IN_BITS(K),
         .ACC_BITS(ACC_BITS),
-        .CARRY(p > 0 ? 1 : 0)
+        .CARRY(p > 0 ? 1 : 0),
+        .DELAY(DELAY)
     ) u_sum (
         .clk(clk),
         .x(product[p*SIMD*K+:SIMD*K]),
         .c(borrowed[p*SIMD+:SIMD]),
+        .en(en),
         .clear(clear),
         .acc(acc[p*ACC_BITS+:ACC_BITS])
     );

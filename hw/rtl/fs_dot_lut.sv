@@ -1,9 +1,8 @@
 // One row's dot product of SIMD elements a beat, accumulated over a vector, without hard multipliers.
 //
 // Weight s sits at w[s*W_BITS +: W_BITS]; the multiples of the activations (a, 3a, -a) come likewise, made once for
-// all rows. The tree's sum follows the latency of fs_mul_lut plus ceil(log2(SIMD)) cycles after w and a; with the sum
-// that ends a vector, acc is the whole dot product, to be taken by a register behind, and clear is high (as it is
-// before the first vector). Where there is no beat, a is zero. One beat a cycle.
+// all rows. The sum follows the latency of fs_mul_lut plus ceil(log2(SIMD)) + DELAY cycles after w and a, see
+// fs_accumulate for en, clear and acc. One beat a cycle.
 `default_nettype none
 
 module fs_dot_lut #(
@@ -12,13 +11,15 @@ module fs_dot_lut #(
     parameter int unsigned W_BITS = 4,
     parameter int unsigned A_BITS = 4,
     parameter int unsigned A_SIGNED = 0,
-    parameter int unsigned ACC_BITS = 16
+    parameter int unsigned ACC_BITS = 16,
+    parameter int unsigned DELAY = 0
 ) (
     input wire clk,
     input wire [SIMD*A_BITS-1:0] a,
     input wire [SIMD*(A_BITS+2)-1:0] a3,
     input wire [SIMD*(A_BITS+1)-1:0] an,
     input wire [SIMD*W_BITS-1:0] w,
+    input wire en,
     input wire clear,
     output wire [ACC_BITS-1:0] acc
 );
@@ -44,11 +45,13 @@ module fs_dot_lut #(
       .N(SIMD),
       .SF(SF),
       .IN_BITS(P_BITS),
-      .ACC_BITS(ACC_BITS)
+      .ACC_BITS(ACC_BITS),
+      .DELAY(DELAY)
   ) u_sum (
       .clk(clk),
       .x(product),
       .c('0),
+      .en(en),
       .clear(clear),
       .acc(acc)
   );

@@ -8,16 +8,23 @@
 // result is taken only when the FIFO at the end has a place for it (DEPTH places, as many as cover the latency).
 //
 // Accumulators wrap modulo 2^ACC_BITS: the type must hold every final value, not the partial sums.
-// MUL_STYLE "lut": radix-4 rows in LUTs (fs_mul_lut). "dsp": hard multipliers of at most 18 x 18; elements of a row
-// (fs_dot_elems) or else rows (fs_dot_lanes) share one while widths allow, two at W4A4, three or more below.
+// W_BITS 1: weights are +1 (bit 1) and -1 (bit 0), in LUTs only. With thresholds, a row's count of fs_dot_bipolar
+// (EXACT 0) is searched for thresholds that have the row's constant in them, X_BITS = ceil(log2((2^A_BITS-1)*MW + 2))
+// wide instead of ACC_BITS.
+// MUL_STYLE "lut": radix-4 rows in LUTs (fs_mul_lut). "dsp": hard multipliers, but for the last SOFT_ROWS of PE.
+// With MUL_BITS 18 (18 x 18): elements of a row (fs_dot_elems) or else rows (fs_dot_lanes) share one while widths
+// allow, two at W4A4, three or more below. With more (25 x 18, adders before and behind): rows share one and elements
+// add up in a chain of them (fs_dot_chain), three rows at W4A4, two at W8A8.
 //
 // Files, all $readmemh:
 //   WEIGHT_FILE   NF*SF words of PE*SIMD*W_BITS, address nf*SF + sf; row nf*PE + p, column sf*SIMD + s at bits
 //                 [(p*SIMD + s)*W_BITS +: W_BITS]. WEIGHT_STYLE "block", "distributed" or "auto"; read latency 2.
 //                 WEIGHT_BANK > 0: instead a prefix of one file a bank of so many words, see fs_rom_banks; latency 3.
-//   THRESH_FILE   a prefix (no suffix): row p of stage i reads <THRESH_FILE>_p<ppp>_s<i>.mem, see fs_threshold and
-//                 fs_threshold_stage; words of ACC_BITS, two's complement. LEVELS = ceil(log2(THRESHOLDS + 1)); unused
-//                 steps up to 2^LEVELS - 1 hold the accumulator type's maximum, which no accumulator takes.
+//   THRESH_FILE   a prefix (no suffix). THRESH_ROWS 0: row p of stage i reads <THRESH_FILE>_p<ppp>_s<i>.mem, see
+//                 fs_threshold and fs_threshold_stage. THRESH_ROWS > 0: so many rows have a unit in turn, unit u reads
+//                 <THRESH_FILE>_u<uuu>.mem, see fs_threshold_rows; needs SF of LEVELS * max(THRESH_ROWS, read latency
+//                 + 1) or more. Words of ACC_BITS (X_BITS), two's complement. LEVELS = ceil(log2(THRESHOLDS + 1));
+//                 unused steps up to 2^LEVELS - 1 hold the type's maximum, which no accumulator takes.
 //                 THRESH_STYLE "distributed" (read latency 1) or "block" (2).
 // build/finnspect/emit/memory.py makes both.
 `default_nettype none
@@ -27,7 +34,7 @@ module fs_mvau #(
     parameter int unsigned MH = 4,  // rows
     parameter int unsigned SIMD = 1,  // elements a beat, divides MW
     parameter int unsigned PE = 1,  // rows at a time, divides MH; at most 1000
-    parameter int unsigned W_BITS = 4,  // signed weight, 2 to 8
+    parameter int unsigned W_BITS = 4,  // signed weight, 2 to 8; 1: bipolar
     parameter int unsigned A_BITS = 4,  // input element, 1 to 8
     parameter int unsigned A_SIGNED = 0,
     parameter int unsigned ACC_BITS = 16,  // signed accumulator
@@ -39,7 +46,10 @@ module fs_mvau #(
     parameter WEIGHT_STYLE = "auto",
     parameter int unsigned WEIGHT_BANK = 0,  // words a bank, a power of two below NF*SF; 0: not divided
     parameter THRESH_STYLE = "distributed",
-    parameter MUL_STYLE = "lut"
+    parameter int unsigned THRESH_ROWS = 0,  // rows a comparator; 0: comparators for every row
+    parameter MUL_STYLE = "lut",
+    parameter int unsigned MUL_BITS = 18,  // of a hard multiplier's wider operand
+    parameter int unsigned SOFT_ROWS = 0  // of PE, in LUTs beside hard multipliers
 ) (
     input wire clk,
     input wire rst_n,
@@ -50,7 +60,11 @@ module fs_mvau #(
     output wire m_axis_tvalid,
     input wire m_axis_tready
 );
-  // largest groups whose packed operands fit 18 bits, see fs_dot_elems and fs_dot_lanes
+  localparam logic [95:0] MUL_TEXT = 96'(MUL_STYLE);  // one width to compare in
+  localparam logic [95:0] THRESH_TEXT = 96'(THRESH_STYLE);
+  localparam int unsigned HARD = MUL_TEXT == 96'("dsp") && W_BITS > 1 && SOFT_ROWS < PE ? PE - SOFT_ROWS : 0;
+
+  // largest groups whose packed operands fit, see fs_dot_elems, fs_dot_lanes and fs_dot_chain
   function automatic int unsigned elems_fit();
     elems_fit = 1;
     for (int unsigned n = 2; n <= 8; n++) begin
@@ -61,8 +75,14 @@ module fs_mvau #(
   function automatic int unsigned lanes_fit();
     lanes_fit = 1;
     for (int unsigned n = 2; n <= 8; n++) begin
-      if (n <= PE && (n - 1) * (W_BITS + A_BITS) + W_BITS + 1 <= 18) lanes_fit = n;
+      if (n <= HARD && (n - 1) * (W_BITS + A_BITS) + W_BITS + 1 <= MUL_BITS) lanes_fit = n;
     end
+  endfunction
+  function automatic int unsigned soft_latency();  // without the adder tree
+    if (W_BITS == 1 && THRESHOLDS == 0) soft_latency = $clog2(SIMD);
+    else if (W_BITS == 1 && A_BITS == 1) soft_latency = SIMD <= 3 ? 1 : 3 + $clog2((SIMD + 17) / 18);
+    else if (W_BITS == 1) soft_latency = 2 + $clog2((SIMD + 2) / 3);
+    else soft_latency = (W_BITS <= 2 ? 0 : W_BITS <= 4 ? 1 : 2) + $clog2(SIMD);
   endfunction
 
   localparam int unsigned SF = MW / SIMD;
@@ -71,29 +91,38 @@ module fs_mvau #(
   localparam int unsigned WADDR_BITS = WORDS > 1 ? $clog2(WORDS) : 1;
   localparam int unsigned SF_BITS = SF > 1 ? $clog2(SF) : 1;
   localparam int unsigned LEVELS = THRESHOLDS > 0 ? $clog2(THRESHOLDS + 1) : 0;
-  localparam logic [95:0] MUL_TEXT = 96'(MUL_STYLE);  // one width to compare in
-  localparam logic [95:0] THRESH_TEXT = 96'(THRESH_STYLE);
-  localparam bit USE_DSP = MUL_TEXT == 96'("dsp");
-  // hard multipliers: elements of a row that share one (fs_dot_elems), or rows that share one (fs_dot_lanes)
-  localparam int unsigned ELEMS = elems_fit();
+  localparam int unsigned X_BITS = W_BITS == 1 && THRESHOLDS > 0 ? $clog2(((1 << A_BITS) - 1) * MW + 2) : ACC_BITS;
+  // hard multipliers: rows that share one, and elements that do or that add up in a chain
+  localparam bit CHAINED = MUL_BITS > 18;
   localparam int unsigned LANES = lanes_fit();
+  localparam int unsigned ELEMS = elems_fit();
   localparam int unsigned ELEM_MULS = (SIMD + ELEMS - 1) / ELEMS;  // a row
-  localparam bit BY_ELEMS = USE_DSP && ELEMS > 1 && PE * ELEM_MULS <= SIMD * ((PE + LANES - 1) / LANES);
-  localparam int unsigned TREE_LATENCY = $clog2(BY_ELEMS ? ELEM_MULS : SIMD);
-  localparam int unsigned MUL_LATENCY = USE_DSP ? 3 : W_BITS <= 2 ? 0 : W_BITS <= 4 ? 1 : 2;
-  localparam int unsigned DOT_LATENCY = MUL_LATENCY + TREE_LATENCY;  // to the sum
+  localparam bit BY_ELEMS = !CHAINED && ELEMS > 1 && HARD * ELEM_MULS <= SIMD * ((HARD + LANES - 1) / LANES);
+  localparam int unsigned K = LANES == 1 ? W_BITS + A_BITS + 3 : (MUL_BITS - W_BITS - 1) / (LANES - 1) < 48 / LANES ?
+      (MUL_BITS - W_BITS - 1) / (LANES - 1) : 48 / LANES;
+  localparam int unsigned GUARD = K - W_BITS - A_BITS < 3 ? K - W_BITS - A_BITS : 3;
+  localparam int unsigned CHAINS = (SIMD + (1 << GUARD) - 1) >> GUARD;
+  localparam int unsigned LENGTH = (SIMD + CHAINS - 1) / CHAINS;
+  localparam int unsigned HARD_LATENCY =
+      CHAINED ? LENGTH + 2 + $clog2((SIMD + LENGTH - 1) / LENGTH) : 3 + $clog2(BY_ELEMS ? ELEM_MULS : SIMD);
+  localparam int unsigned SOFT_LATENCY = soft_latency();
+  localparam int unsigned DOT_LATENCY =  // to the sum
+      HARD == 0 || (SOFT_ROWS > 0 && SOFT_LATENCY > HARD_LATENCY) ? SOFT_LATENCY : HARD_LATENCY;
   localparam int unsigned READ_LATENCY = THRESH_TEXT == 96'("block") ? 2 : 1;
   localparam int unsigned WEIGHT_LATENCY = WEIGHT_BANK > 0 ? 3 : 2;
+  localparam int unsigned PERIOD = THRESH_ROWS > READ_LATENCY + 1 ? THRESH_ROWS : READ_LATENCY + 1;
+  localparam int unsigned THRESH_LATENCY = LEVELS == 0 ? 0 : THRESH_ROWS == 0 ? LEVELS * (READ_LATENCY + 1) :
+      (LEVELS - 1) * PERIOD + THRESH_ROWS + READ_LATENCY + 1;
   // from taking a beat to writing its result: weights, dot product, thresholds, result register
-  localparam int unsigned LATENCY = WEIGHT_LATENCY + DOT_LATENCY + LEVELS * (READ_LATENCY + 1) + 1;
+  localparam int unsigned LATENCY = WEIGHT_LATENCY + DOT_LATENCY + THRESH_LATENCY + 1;
   // a place is free again 3 cycles after its result is written
   localparam int unsigned DEPTH = (LATENCY + 3 + SF - 1) / SF + 1;
   localparam int unsigned CREDIT_BITS = $clog2(DEPTH + 1);
   if (SIMD == 0 || PE == 0 || MW % SIMD != 0 || MH % PE != 0 || PE > 1000) begin : g_bad_folding
     $error("fs_mvau: SIMD divides MW, PE divides MH and is at most 1000");
   end
-  if (W_BITS < 2 || W_BITS > 8 || A_BITS < 1 || A_BITS > 8) begin : g_bad_widths
-    $error("fs_mvau: W_BITS is 2 to 8, A_BITS 1 to 8");
+  if (W_BITS < 1 || W_BITS > 8 || A_BITS < 1 || A_BITS > 8) begin : g_bad_widths
+    $error("fs_mvau: W_BITS is 1 to 8, A_BITS 1 to 8");
   end
   if (THRESHOLDS == 0 && O_BITS != ACC_BITS) begin : g_bad_out
     $error("fs_mvau: without thresholds O_BITS equals ACC_BITS");
@@ -104,8 +133,14 @@ module fs_mvau #(
   if (MUL_TEXT != 96'("lut") && MUL_TEXT != 96'("dsp")) begin : g_bad_mul
     $error("fs_mvau: MUL_STYLE is lut or dsp");
   end
+  if (MUL_BITS < 18) begin : g_bad_mul_bits
+    $error("fs_mvau: MUL_BITS is 18 or more");
+  end
   if (THRESH_TEXT != 96'("distributed") && THRESH_TEXT != 96'("block")) begin : g_bad_thresh
     $error("fs_mvau: THRESH_STYLE is distributed or block");
+  end
+  if (THRESH_ROWS > 0 && SF < LEVELS * PERIOD) begin : g_bad_rows
+    $error("fs_mvau: SF leaves no time for THRESH_ROWS rows in turn");
   end
 
   // -- input: position in the vector, credits --------------------------------------------------
@@ -148,37 +183,27 @@ module fs_mvau #(
 
   // flags beside the data: bit i stands i + 1 cycles after the beat was taken
   localparam int unsigned SUM_STAGE = WEIGHT_LATENCY + DOT_LATENCY;  // cycles until the sum stands at the accumulator
-  logic live_q;  // a beat was taken: no longer what the pipeline held before reset
-  logic [SUM_STAGE-1:0] done_q;  // last beat of a vector
-  logic [SUM_STAGE-1:0] clear_q;  // accumulators begin anew behind this
+  logic [SUM_STAGE-1:0] valid_q;
+  logic [SUM_STAGE-1:0] done_q;  // last beat of a vector: accumulators begin anew behind this
 
   always_ff @(posedge clk) begin
     if (!rst_n) begin
-      live_q  <= 1'b0;
+      valid_q <= '0;
       done_q  <= '0;
-      clear_q <= '1;
     end else begin
-      live_q  <= live_q || take;
+      valid_q <= (valid_q << 1) | SUM_STAGE'(take);
       done_q  <= (done_q << 1) | SUM_STAGE'(take && last_q);
-      clear_q <= (clear_q << 1) | SUM_STAGE'(take ? last_q : !live_q);
     end
   end
 
-  // -- operands: activations and their multiples, weights -------------------------------------
+  // -- operands --------------------------------------------------------------------------------
 
-  logic [WEIGHT_LATENCY-2:0] valid_q;
   logic [WEIGHT_LATENCY-2:0][SIMD*A_BITS-1:0] in_pipe_q;
-  wire valid = valid_q[WEIGHT_LATENCY-2];
-  wire [SIMD*A_BITS-1:0] in = in_pipe_q[WEIGHT_LATENCY-2];
   wire [PE*SIMD*W_BITS-1:0] weights;  // one cycle behind
 
   always_ff @(posedge clk) begin
-    valid_q[0]   <= rst_n && take;
     in_pipe_q[0] <= s_axis_tdata;
-    for (int unsigned i = 1; i < WEIGHT_LATENCY - 1; i++) begin
-      valid_q[i]   <= rst_n && valid_q[i-1];
-      in_pipe_q[i] <= in_pipe_q[i-1];
-    end
+    for (int unsigned i = 1; i < WEIGHT_LATENCY - 1; i++) in_pipe_q[i] <= in_pipe_q[i-1];
   end
 
   if (WEIGHT_BANK > 0) begin : g_banks
@@ -208,118 +233,32 @@ module fs_mvau #(
 
   // -- dot products ----------------------------------------------------------------------------
 
-  wire [PE*ACC_BITS-1:0] acc;
+  wire [PE*X_BITS-1:0] acc;
 
-  if (BY_ELEMS) begin : g_elems
-    localparam int unsigned K = W_BITS + A_BITS + $clog2(ELEMS);
-    localparam int unsigned OP_BITS = (ELEMS - 1) * K + A_BITS + 1;
-    logic [ELEM_MULS*OP_BITS-1:0] op_q;
-    for (genvar g = 0; g < ELEM_MULS; g++) begin : g_operand
-      localparam int unsigned N = (g + 1) * ELEMS <= SIMD ? ELEMS : SIMD - g * ELEMS;
-      wire [N*A_BITS-1:0] reversed;
-      wire [(N-1)*K+A_BITS:0] packed_op;
-      for (genvar i = 0; i < N; i++) begin : g_reverse
-        assign reversed[i*A_BITS+:A_BITS] = in[(g*ELEMS+N-1-i)*A_BITS+:A_BITS];
-      end
-      fs_pack #(
-          .N(N),
-          .BITS(A_BITS),
-          .SIGNED(A_SIGNED),
-          .K(K)
-      ) u_pack (
-          .x(reversed),
-          .y(packed_op)
-      );
-      always_ff @(posedge clk) begin
-        if (!valid) op_q[g*OP_BITS+:OP_BITS] <= '0;
-        else op_q[g*OP_BITS+:OP_BITS] <= OP_BITS'(signed'(packed_op));
-      end
-    end
-    for (genvar p = 0; p < PE; p++) begin : g_row
-      fs_dot_elems #(
-          .GROUP(ELEMS),
-          .SIMD(SIMD),
-          .SF(SF),
-          .W_BITS(W_BITS),
-          .A_BITS(A_BITS),
-          .ACC_BITS(ACC_BITS)
-      ) u_dot (
-          .clk(clk),
-          .a(op_q),
-          .w(weights[p*SIMD*W_BITS+:SIMD*W_BITS]),
-          .clear(clear_q[SUM_STAGE-1]),
-          .acc(acc[p*ACC_BITS+:ACC_BITS])
-      );
-    end
-  end else if (USE_DSP) begin : g_lanes
-    logic [SIMD*(A_BITS+1)-1:0] ax_q;
-    for (genvar s = 0; s < SIMD; s++) begin : g_operand
-      wire [A_BITS-1:0] a = in[s*A_BITS+:A_BITS];
-      always_ff @(posedge clk) begin
-        if (!valid) ax_q[s*(A_BITS+1)+:A_BITS+1] <= '0;
-        else ax_q[s*(A_BITS+1)+:A_BITS+1] <= {(A_SIGNED != 0) & a[A_BITS-1], a};
-      end
-    end
-    for (genvar p = 0; p < PE; p += LANES) begin : g_group
-      localparam int unsigned ROWS = p + LANES <= PE ? LANES : PE - p;
-      fs_dot_lanes #(
-          .LANES(ROWS),
-          .SIMD(SIMD),
-          .SF(SF),
-          .W_BITS(W_BITS),
-          .A_BITS(A_BITS),
-          .ACC_BITS(ACC_BITS)
-      ) u_dot (
-          .clk(clk),
-          .a(ax_q),
-          .w(weights[p*SIMD*W_BITS+:ROWS*SIMD*W_BITS]),
-          .clear(clear_q[SUM_STAGE-1]),
-          .acc(acc[p*ACC_BITS+:ROWS*ACC_BITS])
-      );
-    end
-  end else begin : g_lut
-    logic [SIMD*A_BITS-1:0] a_q;
-    logic [SIMD*(A_BITS+2)-1:0] a3_q;
-    logic [SIMD*(A_BITS+1)-1:0] an_q;
-    for (genvar s = 0; s < SIMD; s++) begin : g_multiples
-      wire [A_BITS-1:0] a = in[s*A_BITS+:A_BITS];
-      wire [A_BITS+1:0] ax = {{2{(A_SIGNED != 0) & a[A_BITS-1]}}, a};
-      wire [A_BITS:0] minus;  // -a without a carry chain: a bit turns where any lower one is set
-      assign minus[0] = ax[0];
-      for (genvar i = 1; i <= A_BITS; i++) begin : g_minus
-        assign minus[i] = ax[i] ^ (|ax[i-1:0]);
-      end
-      always_ff @(posedge clk) begin
-        if (!valid) begin
-          a_q[s*A_BITS+:A_BITS] <= '0;
-          a3_q[s*(A_BITS+2)+:A_BITS+2] <= '0;
-          an_q[s*(A_BITS+1)+:A_BITS+1] <= '0;
-        end else begin
-          a_q[s*A_BITS+:A_BITS] <= a;
-          a3_q[s*(A_BITS+2)+:A_BITS+2] <= ax + {ax[A_BITS:0], 1'b0};
-          an_q[s*(A_BITS+1)+:A_BITS+1] <= minus;
-        end
-      end
-    end
-    for (genvar p = 0; p < PE; p++) begin : g_row
-      fs_dot_lut #(
-          .SIMD(SIMD),
-          .SF(SF),
-          .W_BITS(W_BITS),
-          .A_BITS(A_BITS),
-          .A_SIGNED(A_SIGNED),
-          .ACC_BITS(ACC_BITS)
-      ) u_dot (
-          .clk(clk),
-          .a(a_q),
-          .a3(a3_q),
-          .an(an_q),
-          .w(weights[p*SIMD*W_BITS+:SIMD*W_BITS]),
-          .clear(clear_q[SUM_STAGE-1]),
-          .acc(acc[p*ACC_BITS+:ACC_BITS])
-      );
-    end
-  end
+  fs_dot #(
+      .SIMD(SIMD),
+      .PE(PE),
+      .SOFT(PE - HARD),
+      .SF(SF),
+      .W_BITS(W_BITS),
+      .A_BITS(A_BITS),
+      .A_SIGNED(A_SIGNED),
+      .ACC_BITS(X_BITS),
+      .EXACT(THRESHOLDS == 0 ? 1 : 0),
+      .STYLE(CHAINED ? 3 : BY_ELEMS ? 1 : 2),
+      .GROUP(BY_ELEMS ? ELEMS : LANES),
+      .K(K),
+      .LENGTH(LENGTH),
+      .SOFT_DELAY(DOT_LATENCY > SOFT_LATENCY ? DOT_LATENCY - SOFT_LATENCY : 0),
+      .HARD_DELAY(DOT_LATENCY > HARD_LATENCY ? DOT_LATENCY - HARD_LATENCY : 0)
+  ) u_dot (
+      .clk(clk),
+      .a(in_pipe_q[WEIGHT_LATENCY-2]),
+      .w(weights),
+      .en(valid_q[SUM_STAGE-1]),
+      .clear(done_q[SUM_STAGE-1] || !rst_n),
+      .acc(acc)
+  );
 
   // -- activation and output -------------------------------------------------------------------
 
@@ -330,23 +269,43 @@ module fs_mvau #(
 
   if (LEVELS > 0) begin : g_threshold
     wire [PE*LEVELS-1:0] count;
-    fs_threshold #(
-        .PE(PE),
-        .NF(NF),
-        .SF(SF),
-        .ACC_BITS(ACC_BITS),
-        .LEVELS(LEVELS),
-        .READ_LATENCY(READ_LATENCY),
-        .STYLE(THRESH_STYLE),
-        .PREFIX(THRESH_FILE)
-    ) u_threshold (
-        .clk(clk),
-        .rst_n(rst_n),
-        .s_valid(done_q[SUM_STAGE-1]),
-        .x(acc),
-        .m_valid(result_valid),
-        .count(count)
-    );
+    if (THRESH_ROWS > 0) begin : g_in_turn
+      fs_threshold_rows #(
+          .PE(PE),
+          .ROWS(THRESH_ROWS),
+          .NF(NF),
+          .ACC_BITS(X_BITS),
+          .LEVELS(LEVELS),
+          .READ_LATENCY(READ_LATENCY),
+          .STYLE(THRESH_STYLE),
+          .PREFIX(THRESH_FILE)
+      ) u_threshold (
+          .clk(clk),
+          .rst_n(rst_n),
+          .s_valid(done_q[SUM_STAGE-1]),
+          .x(acc),
+          .m_valid(result_valid),
+          .count(count)
+      );
+    end else begin : g_every_row
+      fs_threshold #(
+          .PE(PE),
+          .NF(NF),
+          .SF(SF),
+          .ACC_BITS(X_BITS),
+          .LEVELS(LEVELS),
+          .READ_LATENCY(READ_LATENCY),
+          .STYLE(THRESH_STYLE),
+          .PREFIX(THRESH_FILE)
+      ) u_threshold (
+          .clk(clk),
+          .rst_n(rst_n),
+          .s_valid(done_q[SUM_STAGE-1]),
+          .x(acc),
+          .m_valid(result_valid),
+          .count(count)
+      );
+    end
     for (genvar p = 0; p < PE; p++) begin : g_code
       assign result[p*O_BITS+:O_BITS] = O_BITS'(O_BASE) + O_BITS'(count[p*LEVELS+:LEVELS]);
     end

@@ -73,7 +73,7 @@ def test_the_folder_is_complete(accelerator):
     assert files["files.f"].decode().split() == list(accelerator.sources)
     core = files["finnspect_core.sv"].decode()
     for image in accelerator.images:
-        assert image.rsplit("_p0", 1)[0] in core
+        assert image.rsplit("_p0", 1)[0].rsplit("_u0", 1)[0] in core
     assert str(accelerator.path) not in core
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
+from finnspect.analysis.styles import rows_in_turn
 from finnspect.emit import memory
 from finnspect.errors import ConfigError
 from finnspect.ir import IntType, MatVec, Staircase
@@ -112,8 +115,69 @@ def test_threshold_images_hold_search_trees(steps, sf, style):
             assert got == int((x >= thresholds[channel]).sum()), (channel, x)
 
 
+def test_bipolar_weights_are_one_bit():
+    weights = np.random.default_rng(3).choice([-1, 1], (4, 6))
+    image = words(memory.weight_image(matvec(weights), 2, 3))
+    assert len(image) == 2 * 2
+    for row, column in np.ndindex(weights.shape):
+        word = image[row // 2 * 2 + column // 3]
+        assert (word >> (row % 2 * 3 + column % 3)) & 1 == (weights[row, column] > 0)
+
+
+@pytest.mark.parametrize("a_type", [IntType(1, False), IntType(3, False), IntType(2, True)], ids=str)
+def test_bipolar_rows_are_counted_with_their_constant(a_type):
+    """Element less its type's least value where the weight is +1, else the type's span less that."""
+    rng = np.random.default_rng(4)
+    weights = rng.choice([-1, 1], (5, 9))
+    x = rng.integers(a_type.min, a_type.max + 1, (200, 9))
+    x[0], x[1] = a_type.min, a_type.max
+    y = x @ weights.T
+    thresholds = np.sort(rng.integers(y.min() - 1, y.max() + 2, (5, 7)), axis=1)
+    thresholds[:, -1], thresholds[0, 0] = 511, -512
+    searched, bits = memory.searched_thresholds(matvec(weights, thresholds), a_type)
+    v = x - a_type.min
+    count = np.where(weights > 0, v[:, None], a_type.max - a_type.min - v[:, None]).sum(axis=2)
+    count -= 1 << (bits - 1)
+    assert IntType(bits, True).min <= min(count.min(), searched.min())
+    assert IntType(bits, True).max >= searched.max() and IntType(bits, True).max > count.max()
+    np.testing.assert_array_equal(count[:, :, None] >= searched, y[:, :, None] >= thresholds)
+
+
+@pytest.mark.parametrize(
+    ("steps", "sf", "pe", "style", "rows"),
+    [
+        (15, 7, 4, "distributed", 0),
+        (15, 8, 4, "distributed", 2),
+        (15, 8, 1, "distributed", 1),
+        (15, 11, 5, "block", 0),
+        (15, 12, 5, "block", 3),
+        (15, 36, 8, "block", 8),
+        (15, 36, 10, "block", 5),
+        (1, 2, 7, "distributed", 2),
+    ],
+)
+def test_rows_in_turn(steps, sf, pe, style, rows):
+    assert rows_in_turn(steps, sf, pe, style) == rows
+
+
+def test_unit_images_hold_search_trees():
+    """Rows 0 to 2 in one unit, 3 and 4 in the other; addresses from the RTL header."""
+    rng = np.random.default_rng(6)
+    thresholds = np.sort(rng.integers(-500, 501, (10, 6)), axis=1)
+    images = memory.threshold_images(matvec(np.full((10, 4), 2), thresholds), 5, 1, rows=3)
+    assert set(images) == {"_u000.mem", "_u001.mem"}
+    for channel, x in itertools.product(range(10), (-512, -100, 0, 77, 510)):
+        nf, row = divmod(channel, 5)
+        memory_words, node = words(images[f"_u{row // 3:03d}.mem"]), 1
+        assert len(memory_words) == 2 * 4 * 8
+        for _ in range(3):
+            threshold = field(memory_words[(nf * 4 + row % 3) * 8 + node], 0, 10)
+            node = 2 * node + int(x >= threshold)
+        assert node - 8 == int((x >= thresholds[channel]).sum())
+
+
 def test_images_are_named_after_their_stem():
-    weights, prefix, files = memory.mvau_images(matvec(np.ones((2, 4)), [[0], [1]]), "mem/fc", 2, 1)
+    weights, prefix, files = memory.mvau_images(matvec(np.full((2, 4), 3), [[0], [1]]), "mem/fc", 2, 1)
     assert (weights, prefix) == ("mem/fc_weights.mem", "mem/fc_thresholds")
     assert set(files) == {weights, f"{prefix}_p000_s0.mem", f"{prefix}_p001_s0.mem"}
 

@@ -53,6 +53,13 @@ VARIANTS: list[tuple[str, Mapping[str, int | str]]] = [
     ("fs_mvau", MVAU | {"THRESHOLDS": 15, "MUL_STYLE": "dsp", "WEIGHT_STYLE": "block"}),
     ("fs_mvau", MVAU | {"O_BITS": 12, "WEIGHT_BANK": 4, "WEIGHT_FILE": "weights"}),
     ("fs_mvau", MVAU | {"THRESHOLDS": 7, "O_BITS": 3, "MW": 4, "MH": 3, "WEIGHT_STYLE": "distributed"}),
+    ("fs_mvau", MVAU | {"THRESHOLDS": 15, "MUL_STYLE": "dsp", "MUL_BITS": 25, "SOFT_ROWS": 1}),
+    ("fs_mvau", MVAU | {"O_BITS": 12, "MUL_STYLE": "dsp", "MUL_BITS": 25, "MW": 4, "A_SIGNED": 1}),
+    ("fs_mvau", MVAU | {"THRESHOLDS": 1, "W_BITS": 1, "A_BITS": 1, "THRESH_ROWS": 3}),
+    ("fs_mvau", MVAU | {"THRESHOLDS": 15, "W_BITS": 1, "A_SIGNED": 1, "MW": 60, "THRESH_ROWS": 2}),
+    ("fs_mvau", MVAU | {"O_BITS": 12, "W_BITS": 1}),
+    ("fs_popcount", {"N": 41}),
+    ("fs_threshold_rows", {"PE": 7, "ROWS": 3, "NF": 3, "READ_LATENCY": 2, "STYLE": "block"}),
 ]
 
 STEPS = {"PE": 2, "SETS": 2, "X_BITS": 5}
@@ -104,6 +111,7 @@ def yosys_folder(tmp_path_factory):
         for p in range(3)
         for s in range(8)
     ]
+    names += [f"{prefix}_u{u:03}.mem" for prefix in ("thresh", "thresholds") for u in range(3)]
     rows = ("", "_p000", "_p001")
     names += [f"steps{row}{level}.mem" for row in rows for level in ("", *(f"_l{i}" for i in range(4)))]
     for name in names:

@@ -85,7 +85,52 @@ def _memories() -> list[Case]:
     return cases
 
 
-CASES = _foldings() + _widths() + _memories()
+def _chains() -> list[Case]:
+    """Wide multipliers: groups and chains of every length, rows beside them in LUTs."""
+    base = Case(mul="dsp", mul_bits=25, vectors=8)
+    cases = [
+        replace(base, MW=15, MH=6, SIMD=simd, PE=pe, steps=15 * (index % 2), vectors=60 if simd == 15 else 8)
+        for index, (simd, pe) in enumerate([(1, 1), (1, 6), (3, 2), (5, 3), (15, 1), (15, 6), (3, 6)])
+    ]
+    widths = [(2, 2, False), (3, 3, True), (4, 4, False), (4, 4, True), (4, 8, False), (8, 4, True)]
+    widths += [(8, 8, False), (8, 8, True), (6, 3, False), (8, 1, False), (2, 8, True)]
+    for index, (w_bits, a_bits, a_signed) in enumerate(widths):
+        case = replace(base, w_bits=w_bits, a_bits=a_bits, a_signed=a_signed, values="extreme")
+        cases.append(replace(case, MW=32, MH=8, SIMD=16, PE=8, steps=0))
+        cases.append(replace(case, MW=9, MH=5, SIMD=9, PE=5, steps=7 * (index % 2), vectors=40))
+    for soft, (w_bits, simd, pe) in itertools.product((1, 2), ((4, 5, 8), (8, 2, 3), (2, 10, 4), (4, 1, 8))):
+        cases.append(
+            replace(base, MW=10, MH=8 * pe, SIMD=simd, PE=pe, w_bits=w_bits, soft_rows=soft, vectors=3)
+        )
+    cases.append(replace(base, MW=12, MH=4, SIMD=6, PE=4, mul_bits=18, soft_rows=1))
+    return cases
+
+
+def _bipolar() -> list[Case]:
+    """Weights of one bit."""
+    cases = [
+        Case(MW=2 * simd, MH=6, SIMD=simd, PE=3, w_bits=1, a_bits=1, steps=steps, values="extreme")
+        for simd, steps in itertools.product((1, 2, 3, 4, 17, 18, 19, 55), (0, 1))
+    ]
+    for index, (a_bits, a_signed) in enumerate(itertools.product((1, 2, 4, 8), (False, True))):
+        case = Case(MW=22, MH=4, SIMD=11, PE=2, w_bits=1, a_bits=a_bits, a_signed=a_signed, values="extreme")
+        cases += [replace(case, steps=15 * (index % 2)), replace(case, steps=3, SIMD=22, PE=4, vectors=40)]
+    cases.append(Case(MW=12, MH=64, SIMD=1, PE=32, w_bits=1, a_bits=1, steps=1, weight_style="block", bank=4))
+    return cases
+
+
+def _turns() -> list[Case]:
+    """Thresholds of every row at once, and in turn: all rows, uneven shares, as long as the vector allows."""
+    cases = [
+        Case(MW=sf, MH=2 * pe, SIMD=1, PE=pe, steps=steps, thresh_style=style, turns=turns)
+        for (sf, pe, steps), style, turns in itertools.product(
+            ((12, 3, 15), (36, 7, 15), (5, 4, 1), (16, 5, 7)), ("distributed", "block"), (True, False)
+        )
+    ]
+    return [*cases, Case(MW=3, MH=6, SIMD=1, PE=6, steps=1), Case(MW=40, MH=9, SIMD=1, PE=9)]
+
+
+CASES = _foldings() + _widths() + _memories() + _chains() + _bipolar() + _turns()
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +175,9 @@ def test_flipped_bit_is_seen(tmp_path, part):
     [
         ({"SIMD": 5}, "SIMD divides MW"),
         ({"PE": 3}, "PE divides MH"),
-        ({"W_BITS": 9}, "W_BITS is 2 to 8"),
+        ({"W_BITS": 9}, "W_BITS is 1 to 8"),
+        ({"THRESH_ROWS": 2}, "no time for THRESH_ROWS"),
+        ({"MUL_BITS": 17}, "MUL_BITS is 18"),
         ({"A_BITS": 9}, "A_BITS 1 to 8"),
         ({"THRESHOLDS": 0}, "O_BITS equals ACC_BITS"),
         ({"O_BITS": 3}, "O_BITS holds"),

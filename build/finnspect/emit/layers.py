@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import singledispatch
 
 from finnspect import analysis
+from finnspect.analysis.styles import MULTIPLIER_BITS, threshold_plan
 from finnspect.emit import memory
 from finnspect.emit.network import Network, identifier
 from finnspect.errors import UnsupportedModelError
@@ -68,11 +69,12 @@ def _check_matvec(layer: MatVec, network: Network) -> None:
     """Refuse what ``fs_mvau`` cannot be; its own checks would stop a tool much later."""
     graph = network.graph
     a_bits, o_bits = graph.tensors[layer.input].dtype.bits, graph.tensors[layer.output].dtype.bits
-    if not 2 <= layer.weight_dtype.bits <= MAX_BITS or not layer.weight_dtype.signed or a_bits > MAX_BITS:
+    narrow = layer.bipolar or (layer.weight_dtype.signed and 2 <= layer.weight_dtype.bits <= MAX_BITS)
+    if not narrow or a_bits > MAX_BITS:
         raise UnsupportedModelError(
             layer.name,
             f"its weights are {layer.weight_dtype}, its inputs have {a_bits} bits",
-            f"use signed weights of 2 to {MAX_BITS} bits and inputs of 1 to {MAX_BITS} bits",
+            f"use bipolar or signed weights of 2 to {MAX_BITS} bits and inputs of 1 to {MAX_BITS} bits",
         )
     steps = layer.activation.steps if layer.activation else None
     if steps is not None and not 1 <= steps < 1 << o_bits:
@@ -97,18 +99,21 @@ def _(layer: MatVec, network: Network) -> None:
     a_type, o_type = graph.tensors[layer.input].dtype, graph.tensors[layer.output].dtype
     source = network.take(layer.name, layer.input, simd)
     sink = network.put(layer.name, layer.output, pe)
-    thresh_style = analysis.threshold_style(layer, pe)
+    thresh_style, thresh_rows = threshold_plan(layer, pe, simd)
     stem = f"mem/{identifier(layer.name)}"
-    folds, word_bits = (layer.MH // pe) * (layer.MW // simd), pe * simd * layer.weight_dtype.bits
+    w_bits = 1 if layer.bipolar else layer.weight_dtype.bits
+    folds, word_bits = (layer.MH // pe) * (layer.MW // simd), pe * simd * w_bits
     bank = analysis.weight_bank(folds, word_bits)
-    weight_file, prefix, images = memory.mvau_images(layer, stem, pe, simd, thresh_style, bank)
+    weight_file, prefix, images = memory.mvau_images(
+        layer, stem, pe, simd, thresh_style, bank, thresh_rows, a_type
+    )
     network.add_images(images)
     params = {
         "MW": layer.MW,
         "MH": layer.MH,
         "SIMD": simd,
         "PE": pe,
-        "W_BITS": layer.weight_dtype.bits,
+        "W_BITS": w_bits,
         "A_BITS": a_type.bits,
         "A_SIGNED": int(a_type.signed),
         "ACC_BITS": layer.acc_dtype.bits,
@@ -120,7 +125,9 @@ def _(layer: MatVec, network: Network) -> None:
         "WEIGHT_STYLE": analysis.memory_style(folds, word_bits),
         "WEIGHT_BANK": bank,
         "THRESH_STYLE": thresh_style,
+        "THRESH_ROWS": thresh_rows,
         "MUL_STYLE": network.mul_styles[layer.name],
+        "MUL_BITS": MULTIPLIER_BITS.get(network.technology, 18),
     }
     network.add("fs_mvau", layer.name, params, source, sink, layer.name)
 

@@ -1,0 +1,133 @@
+// Dot products of LANES rows with the same SIMD activations a beat, on hard multipliers that add (DSP48E1 and later).
+//
+// A multiplier's operand holds one element's weights of all rows, (w[n-1] << (n-1)K) + ... + (w[1] << K) + w[0]; times
+// the activation it holds every row's product in a field of K bits. LENGTH such multipliers stand in a chain, each
+// adds its product to the sum of the one before, so that fabric adds SIMD/LENGTH fields a row only.
+// Every field begins with 2^(K-1), in the first adder of a chain: then no field is negative and none borrows from the
+// next. Below the top row, weights enter with the sign bit turned, 2^(W_BITS-1) too large; the hard multiplier's adder
+// in front subtracts that again (a constant).
+// Element j of a chain comes j cycles later than the first, in weights and activation.
+// Lane p's weight s sits at w[(p*SIMD + s)*W_BITS +: W_BITS], its accumulator at acc[p*ACC_BITS +: ACC_BITS];
+// a is signed, element s at a[s*AX_BITS +: AX_BITS], in step with w.
+// A row's sum follows LENGTH + 2 + ceil(log2(ceil(SIMD/LENGTH))) + DELAY cycles after w and a, see fs_accumulate for
+// en, clear and acc. One beat a cycle.
+// The caller chooses K to hold LENGTH products of one sign, and (LANES-1)*K + W_BITS + 1 bits of operand to fit.
+`default_nettype none
+
+module fs_dot_chain #(
+    parameter int unsigned LANES = 1,  // rows
+    parameter int unsigned K = 10,  // bits from row to row
+    parameter int unsigned LENGTH = 4,  // elements a chain
+    parameter int unsigned SIMD = 4,  // elements
+    parameter int unsigned SF = 1,  // beats a vector
+    parameter int unsigned W_BITS = 4,
+    parameter int unsigned A_BITS = 4,
+    parameter int unsigned ACC_BITS = 16,
+    parameter int unsigned DELAY = 0,
+    localparam int unsigned AX_BITS = A_BITS + 1
+) (
+    input wire clk,
+    input wire [SIMD*AX_BITS-1:0] a,
+    input wire [LANES*SIMD*W_BITS-1:0] w,
+    input wire en,
+    input wire clear,
+    output wire [LANES*ACC_BITS-1:0] acc
+);
+  localparam int unsigned CHAINS = (SIMD + LENGTH - 1) / LENGTH;
+  localparam int unsigned OP_BITS = (LANES - 1) * K + W_BITS + 1;
+  localparam int unsigned P_BITS = LANES * K;
+
+  function automatic logic [P_BITS-1:0] start();
+    for (int unsigned i = 0; i < P_BITS; i++) start[i] = i % K == K - 1;
+  endfunction
+  function automatic logic [OP_BITS-1:0] turned();
+    for (int unsigned i = 0; i < OP_BITS; i++) turned[i] = i % K == W_BITS - 1 && i != OP_BITS - 2;
+  endfunction
+  localparam logic [P_BITS-1:0] START = start();
+  localparam logic signed [OP_BITS-1:0] OFFSET = -turned();
+  // all fields' starts of a vector; without an accumulator the top bit is turned instead
+  localparam logic [ACC_BITS-1:0] INIT = SF > 1 ? -ACC_BITS'(longint'(SF) * longint'(CHAINS) << (K - 1)) : '0;
+
+  wire [CHAINS*P_BITS-1:0] sums;
+
+  for (genvar s = 0; s < SIMD; s++) begin : g_mul
+    localparam int unsigned PLACE = s % LENGTH;
+    // chains end together: a shorter last one starts later
+    localparam int unsigned FIRST = s / LENGTH == CHAINS - 1 ? CHAINS * LENGTH - SIMD : 0;
+    localparam int unsigned WAIT = PLACE + FIRST;
+    wire [LANES*W_BITS-1:0] column;
+    wire [LANES*W_BITS-1:0] weights;
+    wire [AX_BITS-1:0] element;
+    logic signed [OP_BITS-1:0] raw;
+    logic signed [OP_BITS-1:0] op_q;
+    logic signed [AX_BITS-1:0] a_q;
+    (* use_dsp = "yes" *)
+    logic signed [P_BITS-1:0] mul_q;
+    logic signed [P_BITS-1:0] p_q;
+    wire signed [P_BITS-1:0] sofar;
+
+    for (genvar p = 0; p < LANES; p++) begin : g_lane
+      assign column[p*W_BITS+:W_BITS] = w[(p*SIMD+s)*W_BITS+:W_BITS];
+    end
+    if (WAIT > 0) begin : g_wait
+      (* shreg_extract = "no", keep *)
+      logic [WAIT-1:0][LANES*W_BITS+AX_BITS-1:0] wait_q;
+      always_ff @(posedge clk) begin
+        wait_q[0] <= {column, a[s*AX_BITS+:AX_BITS]};
+        for (int unsigned i = 1; i < WAIT; i++) wait_q[i] <= wait_q[i-1];
+      end
+      assign {weights, element} = wait_q[WAIT-1];
+    end else begin : g_no_wait
+      assign {weights, element} = {column, a[s*AX_BITS+:AX_BITS]};
+    end
+
+    always_comb begin
+      raw = '0;
+      for (int unsigned p = 0; p < LANES; p++) raw[p*K+:W_BITS] = weights[p*W_BITS+:W_BITS];
+      raw = raw ^ turned();
+      raw[OP_BITS-1] = weights[LANES*W_BITS-1];
+    end
+    always_ff @(posedge clk) begin
+      op_q <= raw + OFFSET;
+      a_q <= element;
+      mul_q <= P_BITS'(op_q) * P_BITS'(a_q);
+      p_q <= mul_q + sofar;
+    end
+    if (PLACE == 0) begin : g_first
+      assign sofar = START;
+    end else begin : g_next
+      assign sofar = g_mul[s-1].p_q;
+    end
+    if (PLACE == LENGTH - 1 || s == SIMD - 1) begin : g_last
+      assign sums[(s/LENGTH)*P_BITS+:P_BITS] = p_q;
+    end
+  end
+
+  for (genvar p = 0; p < LANES; p++) begin : g_row
+    wire [CHAINS*K-1:0] field;
+    wire [ACC_BITS-1:0] total;
+    for (genvar c = 0; c < CHAINS; c++) begin : g_field
+      // SF = 1: turning the top bit makes it signed
+      assign field[c*K+:K] = sums[c*P_BITS+p*K+:K] ^ (K'(SF == 1) << (K - 1));
+    end
+    fs_accumulate #(
+        .N(CHAINS),
+        .SF(SF),
+        .IN_BITS(K),
+        .SIGNED(SF == 1 ? 1 : 0),
+        .ACC_BITS(ACC_BITS),
+        .DELAY(DELAY),
+        .INIT(INIT)
+    ) u_sum (
+        .clk(clk),
+        .x(field),
+        .c('0),
+        .en(en),
+        .clear(clear),
+        .acc(total)
+    );
+    assign acc[p*ACC_BITS+:ACC_BITS] = total;
+  end
+endmodule
+
+`default_nettype wire
