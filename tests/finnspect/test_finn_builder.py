@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from finn_nets import BOARD
 from finnspect.deploy import read_deploy
-from finnspect.errors import ConfigError, TimingError, ToolError
+from finnspect.errors import ConfigError, TimingError, ToolError, UnsupportedModelError
 from finnspect.folding import choose_folding
 from finnspect.frontend import compile_package
 from finnspect.ir import DataflowGraph
@@ -409,3 +409,9 @@ def test_the_road_from_end_to_end(made, vivado, tmp_path):
     assert any(line.startswith("FINN's estimates:") for line in lines)
     assert not (tmp_path / "out" / "finn" / "finn_tmp").exists()
     assert finn_builder.tool_versions(BOARD)["vivado"] == "2023.2"
+
+
+def test_a_model_that_finn_cannot_express_is_refused_in_the_front_ends_words(tmp_path):
+    (tmp_path / "frontend.json").write_text('{"finn_unavailable": "node \'add_3\' cannot be compiled: why"}')
+    with pytest.raises(UnsupportedModelError, match=r"FINN's own builder cannot.*add_3.*why"):
+        finn_builder.require_finn_model(tmp_path, tmp_path / "finn_hw.onnx")

@@ -132,7 +132,7 @@ class Reading:
 
     def pool(self, value: Value, spec: PoolSpec, shape: tuple[int, int, int]) -> Value:
         """Return the value behind a max pool, which waits where a quantizer may still come."""
-        waits = value.clipped or bool(value.pools) or self.raw(value.layer)
+        waits = value.clipped or value.pools or self.raw(value.layer) or min(value.slopes) < 0
         made = replace(value, pools=(*value.pools, spec), shape=shape)
         return made if waits else self._pooled(made)
 

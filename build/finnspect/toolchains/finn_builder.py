@@ -7,6 +7,7 @@ the error says where the folder is and how to run it elsewhere.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from finnspect.board import Board
 from finnspect.doctor import distribution_version
-from finnspect.errors import ToolError
+from finnspect.errors import ToolError, UnsupportedModelError
 from finnspect.folding import Folding
 from finnspect.ir import DataflowGraph
 from finnspect.toolchains.finn_builder_config import CONFIG_FILE, OUTPUT_DIR, core_clock_mhz
@@ -84,6 +85,30 @@ def error_lines(text: str) -> str:
     return "\n".join(f"  {line}" for line in bad[:_LINES]) + more
 
 
+def require_finn_model(graph_dir: Path, finn_model_path: Path) -> None:
+    """Refuse a model that FINN cannot express, in the front end's words.
+
+    Parameters
+    ----------
+    graph_dir
+        The front end's folder, with its report ``frontend.json``.
+
+    Raises
+    ------
+    UnsupportedModelError
+        There is no FINN model; names the node of the file and why.
+    """
+    if finn_model_path.is_file():
+        return
+    report = graph_dir / "frontend.json"
+    reason = json.loads(report.read_text()).get("finn_unavailable") if report.is_file() else None
+    raise UnsupportedModelError(
+        finn_model_path.name,
+        f"FINN's own builder cannot be used on this model: {reason or 'the front end made no FINN graph'}",
+        "choose another toolchain: our own hardware runs it",
+    )
+
+
 def build_bitstream(
     graph_dir: Path,
     finn_model_path: Path,
@@ -112,6 +137,7 @@ def build_bitstream(
     TimingError
         The clock was missed.
     """
+    require_finn_model(graph_dir, finn_model_path)
     begun = time.monotonic()
     folder = out_dir / FOLDER
     clock = core_clock_mhz(board, clock_mhz)
