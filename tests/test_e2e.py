@@ -25,7 +25,7 @@ from PIL import Image
 MODEL = "cnv_tiny_w4a4"
 CLASSES = ("blank", "dots", "lines")
 TRAINING = ["--dataset", "image-folder", "--model", MODEL, "--epochs", "2"]
-STAGES = ("frontend", "folding", "rtl", "simulation", "bitstream", "deploy", "test", "report")
+STAGES = ("frontend", "folding", "fifos", "rtl", "simulation", "bitstream", "deploy", "test", "report")
 
 
 def _picture(rng, kind):
@@ -193,7 +193,7 @@ def test_make_hw_finds_the_build_finished(built, package, out):
 
 @pytest.mark.slow
 def test_another_clock_builds_the_bitstream_again_and_nothing_before_it(built, build_options, tmp_path):
-    earlier = ("frontend", "folding", "rtl", "simulation")
+    earlier = ("frontend", "folding", "fifos", "rtl", "simulation")
     keys = {name: read_marker(built / name)["key"] for name in (*earlier, "bitstream", "deploy")}
     (tmp_path / "slow.toml").write_text("clock_mhz = 36\n")
     assert run(["build", *build_options, "--config", str(tmp_path / "slow.toml")]) == 0

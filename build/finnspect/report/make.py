@@ -18,6 +18,7 @@ from finnspect.package import ModelPackage
 from finnspect.report.model import (
     BoardReport,
     Exactness,
+    Fifos,
     Figure,
     LayerReport,
     Machine,
@@ -40,8 +41,8 @@ def make_report(package: ModelPackage, board: Board, toolchain: str, stages: Seq
     Parameters
     ----------
     stages
-        The finished stages ``frontend``, ``folding``, ``rtl``, ``simulation``, ``bitstream``, ``deploy``,
-        and ``test`` where the training run is at hand.
+        The finished stages ``frontend``, ``folding``, ``fifos``, ``rtl``, ``simulation``, ``bitstream``,
+        ``deploy``, and ``test`` where the training run is at hand.
     """
     folder = {stage.name: stage.folder for stage in stages}
     graph = DataflowGraph.load(folder["frontend"])
@@ -84,6 +85,7 @@ def make_report(package: ModelPackage, board: Board, toolchain: str, stages: Seq
         performance=_performance(simulation, bits),
         resources=_resources(board, bits, estimate["total"]),
         layers=[_layer(layer, graph, core, simulation, estimate) for layer in graph],
+        fifos=_fifos(json.loads((folder["fifos"] / "fifos.json").read_text())),
         tools=tool_versions(bitstream=False) | bits.versions,
         notes=list(bits.notes),
         stages=[
@@ -101,6 +103,16 @@ def make_report(package: ModelPackage, board: Board, toolchain: str, stages: Seq
             "dataflow graph": "../frontend/dataflow.json",
             "simulation": "../simulation/simulation.json",
         },
+    )
+
+
+def _fifos(sizing: Mapping[str, Any]) -> Fifos:
+    return Fifos(
+        count=len(sizing["fifos"]),
+        bits=Figure(value=sizing["bits"], unit="bits", kind="simulated", source="most beats held"),
+        unsized_bits=Figure(
+            value=sizing["unsized_bits"], unit="bits", kind="estimated", source="what the branches can hold"
+        ),
     )
 
 

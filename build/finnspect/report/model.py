@@ -134,6 +134,14 @@ class Performance(_Strict):
     link_fps: Figure | None = Field(default=None, description="what the link to the host can carry")
 
 
+class Fifos(_Strict):
+    """FIFOs of branches that part and meet again; a chain has none."""
+
+    count: int
+    bits: Figure = Field(description="bits of storage of all of them, depths from simulation")
+    unsized_bits: Figure = Field(description="the same with the depths that need no simulation")
+
+
 class StageReport(_Strict):
     """A stage of the flow."""
 
@@ -163,6 +171,7 @@ class Report(_Strict):
     performance: Performance
     resources: list[Resource]
     layers: list[LayerReport]
+    fifos: Fifos
     tools: dict[str, str]
     notes: list[str] = Field(
         default_factory=list, description="what a reader of the figures must know: what was not timed, ..."

@@ -50,6 +50,9 @@ def _result_rows(report: Report) -> list[Sequence[str]]:
         ("clock", f"{number(speed.clock)}; Fmax {number(speed.fmax)}"),
         ("frames a second", f"{number(speed.fps)}: {speed.fps.source}"),
     ]
+    if report.fifos.count:
+        unsized = number(report.fifos.unsized_bits)
+        rows.append(("FIFOs", f"{report.fifos.count}: {number(report.fifos.bits)}, unsized {unsized}"))
     if speed.power is not None:
         rows.append(("power", number(speed.power)))
     if speed.link_fps is not None:
