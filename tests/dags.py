@@ -252,3 +252,59 @@ def dag_folding(graph: DataflowGraph, pick: Callable[[list[int]], int]) -> Foldi
         elif isinstance(layer, Depthwise):
             chosen[window.name] = LayerFolding(SIMD=chosen[layer.name].PE)
     return Folding.of({layer.name: chosen[layer.name] for layer in graph})
+
+
+def random_dag(seed: int) -> DataflowGraph:
+    """Return a small network drawn at random: residual blocks, concatenations, depthwise layers, pools."""
+    rng = np.random.default_rng(seed)
+    dag = Dag((int(rng.integers(5, 9)), int(rng.integers(5, 9)), int(rng.integers(1, 4))), seed)
+
+    def code() -> IntType:
+        return IntType(int(rng.choice([1, 2, 3, 4, 4, 8])), bool(rng.random() < 0.4))
+
+    def bits() -> int:
+        return int(rng.choice([1, 2, 4, 4, 8]))
+
+    def conv(source: str, channels: int, out: IntType, stride: int = 1) -> str:
+        if rng.random() < 0.3:
+            return dag.conv(source, channels, (1, 1), (stride,) * 2, (0, 0, 0, 0), bits(), out)
+        kernel = (3, 3) if rng.random() < 0.7 else (3, 2)
+        pad = (1, 1, 1, 1) if kernel == (3, 3) else (1, 0, 1, 1)
+        return dag.conv(source, channels, kernel, (stride,) * 2, pad, bits(), out)
+
+    def residual(x: str) -> str:
+        channels, stride = int(rng.choice([2, 4, 6])), int(rng.integers(1, 3))
+        y = conv(x, channels, code(), stride)
+        if rng.random() < 0.6:
+            y = conv(y, channels, code())
+        same = stride == 1 and dag.tensors[x].shape[2] == channels
+        z = x if same else dag.conv(x, channels, (1, 1), (stride,) * 2, (0, 0, 0, 0), bits(), code())
+        multipliers = (1, 1) if rng.random() < 0.3 else (int(rng.integers(1, 40)), -int(rng.integers(1, 40)))
+        return dag.add(y, z, multipliers, code(), shared=bool(rng.random() < 0.5))
+
+    def joined(x: str) -> str:
+        out = code()
+        parts = [conv(x, int(rng.choice([2, 4])), out) for _ in range(int(rng.integers(1, 3)))]
+        return dag.concat(*parts, dag.threshold(x, out, shared=bool(rng.random() < 0.5)))
+
+    def depthwise(x: str) -> str:
+        return dag.depthwise(x, bits=bits(), out=code())
+
+    def pool(x: str) -> str:
+        height, width, _ = dag.tensors[x].shape
+        if min(height, width) < 3:
+            return dag.threshold(x, code())
+        kind = int(rng.integers(3))
+        if kind == 0:
+            return dag.max_pool(x, (3, 3), (2, 2), (1, 1, 1, 1))
+        return dag.max_pool(x) if kind == 1 else dag.sum_pool(x, (2, 2), code())
+
+    x = conv("pixels", int(rng.choice([2, 4])), code())
+    for block in rng.choice([0, 0, 1, 2, 3], int(rng.integers(1, 4))):
+        x = (residual, joined, depthwise, pool)[block](x)
+    if rng.random() < 0.4:
+        x = dag.sum_pool(x, None, IntType(6, dag.tensors[x].dtype.signed))
+    x = dag.dense(x, int(rng.integers(2, 7)), bits())
+    if rng.random() < 0.3:  # on codes that all classes use: else one class always wins
+        x = dag.argmax(dag.threshold(x, IntType(4, False)))
+    return dag.graph(x, f"dag{seed}")
