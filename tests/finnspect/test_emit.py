@@ -14,7 +14,7 @@ from finnspect.emit import Accelerator, EmitOptions, emit_accelerator
 from finnspect.emit.accelerator import library_closure
 from finnspect.errors import ConfigError, PackageError, UnsupportedModelError
 from finnspect.folding import Folding, choose_folding, full_folding
-from finnspect.ir import Add, DataflowGraph, IntType, MaxPool, Staircase, Tensor
+from finnspect.ir import Add, DataflowGraph, IntType, Staircase, Tensor
 from finnspect.sim.verilator import VerilatorJob, lint
 from finnspect.toolchains.yosys import read_slang, run_yosys
 from graphs import Conv, Pool, dense, make_graph, random_folding, random_graph
@@ -190,11 +190,6 @@ def refused(
         emit_accelerator(graph, folding or full_folding(graph), tmp_path / "acc")
     assert caught.value.node == node
     assert not (tmp_path / "acc").exists()
-
-
-def test_overlapping_pools_are_refused(graph, tmp_path):
-    layers = [replace(x, stride=(1, 1)) if isinstance(x, MaxPool) else x for x in graph]
-    refused(replace(graph, layers=tuple(layers)), tmp_path, "pool1", "stride")
 
 
 def test_forks_of_windows_are_refused(graph, tmp_path):

@@ -17,6 +17,7 @@ BENCH = sorted(SIM_DIR.glob("fs_tb_*.sv"))
 
 SWG = {"H": 9, "W": 7, "C": 6, "SIMD": 3, "BITS": 5, "KH": 3, "KW": 2, "SH": 2, "SW": 1, "PT": 1, "PR": 1}
 POOL = {"H": 9, "W": 7, "C": 6, "KH": 2, "KW": 3, "BITS": 5, "SIGNED": 1}
+VVAU = {"C": 6, "PE": 3, "W_BITS": 3, "A_BITS": 4, "ACC_BITS": 12, "O_BITS": 4}
 MVAU = {"MW": 12, "MH": 6, "SIMD": 4, "PE": 3, "W_BITS": 3, "A_BITS": 4, "ACC_BITS": 12, "O_BITS": 4}
 
 #: (module, parameters) besides the defaults of every module: each branch of each generate.
@@ -48,6 +49,18 @@ VARIANTS: list[tuple[str, Mapping[str, int | str]]] = [
     ("fs_maxpool", POOL | {"PE": 3, "W": 16, "RAM_STYLE": "block"}),
     ("fs_maxpool", POOL | {"KH": 1, "KW": 1, "C": 1}),
     ("fs_maxpool", {"H": 4, "W": 4, "C": 1, "PE": 1}),
+    ("fs_maxpool", {"H": 4, "W": 2, "C": 1, "PE": 1}),
+    ("fs_maxpool", {"H": 4, "W": 16, "C": 1, "PE": 1, "RAM_STYLE": "block"}),
+    ("fs_sumpool", POOL | {"PE": 3, "ACC_BITS": 8}),
+    ("fs_sumpool", POOL | {"PE": 6, "ACC_BITS": 8, "STEPS": 7, "O_BITS": 3, "SHARED": 1}),
+    ("fs_windowpool", POOL | {"PE": 2, "KH": 3}),
+    ("fs_windowmax", {"K": 1}),
+    ("fs_slice", {"APART": 2}),
+    *(("fs_mac", {"W_BITS": w, "A_SIGNED": w % 2}) for w in range(1, 9)),
+    ("fs_mac", {"USE_DSP": 1, "K": 1}),
+    ("fs_vvau", VVAU | {"O_BITS": 12}),
+    ("fs_vvau", VVAU | {"W_BITS": 1, "K": 1, "O_BITS": 12}),
+    ("fs_vvau", VVAU | {"THRESHOLDS": 15, "MUL_STYLE": "dsp", "THRESH_STYLE": "block"}),
     ("fs_mvau", MVAU | {"O_BITS": 12}),
     ("fs_mvau", MVAU | {"THRESHOLDS": 15, "A_SIGNED": 1}),
     ("fs_mvau", MVAU | {"THRESHOLDS": 15, "MUL_STYLE": "dsp", "WEIGHT_STYLE": "block"}),

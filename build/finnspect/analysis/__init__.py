@@ -34,6 +34,7 @@ from finnspect.analysis.styles import (
     multiplier_groups,
     threshold_style,
     weight_bank,
+    window_copies,
     window_memory,
 )
 from finnspect.analysis.technology import ECP5, TECHNOLOGIES, XC7, Resources, Technology
@@ -73,5 +74,6 @@ __all__ = [
     "taken_elements",
     "threshold_style",
     "weight_bank",
+    "window_copies",
     "window_memory",
 ]

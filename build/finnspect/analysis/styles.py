@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil
 
 from finnspect.analysis.technology import ECP5, Technology
-from finnspect.ir import DataflowGraph, MatVec, SlidingWindow
+from finnspect.ir import DataflowGraph, Depthwise, MatVec, MaxPool, SlidingWindow
 
 #: A memory deeper than this, and at least this large, goes into block RAM: in LUTs it costs a hundred or more
 #: a block.
@@ -53,7 +53,7 @@ def rows_in_turn(steps: int, sf: int, pe: int, style: str = "distributed") -> in
     As many as ``sf`` cycles allow, spread evenly over the units that PE rows then need.
     """
     levels = steps.bit_length()
-    if sf < levels * SEARCH_CYCLES[style]:
+    if not levels or sf < levels * SEARCH_CYCLES[style]:
         return 0
     units = ceil(pe / (sf // levels))
     return ceil(pe / units)
@@ -114,13 +114,30 @@ def multiplier_groups(layer: MatVec, a_bits: int, pe: int, simd: int, mul_bits: 
     return by_rows, simd
 
 
-def window_memory(layer: SlidingWindow, graph: DataflowGraph, simd: int) -> tuple[int, int]:
-    """Return depth in words and width in bits of the memory of a sliding window's ``fs_swg``."""
+def window_copies(layer: SlidingWindow, graph: DataflowGraph, simd: int) -> int:
+    """Return how many copies of its memory an ``fs_swg`` has: one a kernel row of its beats."""
     tensor = graph.tensors[layer.input]
     height, width, channels = tensor.shape
-    if layer.kernel == (height, width) and not any(layer.pad):
+    if simd <= channels or (layer.kernel == (height, width) and not any(layer.pad)):
+        return 1
+    return simd // (channels * layer.kernel[1])
+
+
+def window_memory(layer: SlidingWindow | MaxPool, graph: DataflowGraph, simd: int) -> tuple[int, int]:
+    """Return depth in words and width in bits of one copy of the memory of a layer's ``fs_swg``.
+
+    Of a max pool: of its ``fs_windowpool``.
+    """
+    tensor = graph.tensors[layer.input]
+    height, width, channels = tensor.shape
+    depthwise = isinstance(layer, MaxPool) or any(
+        isinstance(reader, Depthwise) for reader in graph.consumers(layer.output)
+    )
+    whole = layer.kernel == (height, width) and not any(layer.pad)
+    if whole and not (depthwise and simd < channels):
         return 2 * tensor.size // simd, simd * tensor.dtype.bits
-    if layer.kernel == layer.stride == (1, 1):
+    simd = min(simd, channels)
+    if layer.kernel == layer.stride == (1, 1) and not any(layer.pad):
         return 2 * channels // simd, simd * tensor.dtype.bits
     rows = graph.tensors[layer.output].shape[0]
     to_next_frame = height - (rows - 1) * layer.stride[0]

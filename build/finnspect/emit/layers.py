@@ -9,7 +9,7 @@ from finnspect.analysis.styles import MULTIPLIER_BITS, threshold_plan
 from finnspect.emit import memory
 from finnspect.emit.network import Network, identifier
 from finnspect.errors import UnsupportedModelError
-from finnspect.ir import Layer, MatVec, MaxPool, SlidingWindow
+from finnspect.ir import Layer, MatVec, SlidingWindow
 
 #: Widest weight and input of ``fs_mvau``.
 MAX_BITS = 8
@@ -27,42 +27,6 @@ def emit_layer(layer: Layer, network: Network) -> None:
     raise UnsupportedModelError(
         layer.name, f"no hardware for a layer of kind {layer.kind!r}", "register an emitter for its class"
     )
-
-
-@emit_layer.register
-def _(layer: SlidingWindow, network: Network) -> None:
-    graph = network.graph
-    tensor = graph.tensors[layer.input]
-    height, width, channels = tensor.shape
-    simd = network.folding[layer.name].SIMD
-    repeat = analysis.neuron_folds(layer, graph, network.folding)
-    top, left, bottom, right = layer.pad
-    if max(top, bottom) >= layer.kernel[0] or max(left, right) >= layer.kernel[1]:
-        raise UnsupportedModelError(
-            layer.name,
-            f"padding {layer.pad} is not smaller than its kernel {layer.kernel}",
-            "windows that hold nothing but padding carry no information: pad less",
-        )
-    source = network.take(layer.name, layer.input, simd)
-    sink = network.put(layer.name, layer.output, simd, repeat)
-    params = {
-        "H": height,
-        "W": width,
-        "C": channels,
-        "KH": layer.kernel[0],
-        "KW": layer.kernel[1],
-        "SH": layer.stride[0],
-        "SW": layer.stride[1],
-        "PT": top,
-        "PL": left,
-        "PB": bottom,
-        "PR": right,
-        "SIMD": simd,
-        "BITS": tensor.dtype.bits,
-        "REPEAT": repeat,
-        "RAM_STYLE": analysis.memory_style(*analysis.window_memory(layer, graph, simd)),
-    }
-    network.add("fs_swg", layer.name, params, source, sink, layer.name)
 
 
 def _check_matvec(layer: MatVec, network: Network) -> None:
@@ -130,30 +94,3 @@ def _(layer: MatVec, network: Network) -> None:
         "MUL_BITS": MULTIPLIER_BITS.get(network.technology, 18),
     }
     network.add("fs_mvau", layer.name, params, source, sink, layer.name)
-
-
-@emit_layer.register
-def _(layer: MaxPool, network: Network) -> None:
-    tensor = network.graph.tensors[layer.input]
-    if layer.stride != layer.kernel:
-        raise UnsupportedModelError(
-            layer.name,
-            f"its stride {layer.stride} is not its kernel {layer.kernel}",
-            "use a max pool whose windows do not overlap",
-        )
-    height, width, channels = tensor.shape
-    pe = network.folding[layer.name].PE
-    source = network.take(layer.name, layer.input, pe)
-    sink = network.put(layer.name, layer.output, pe)
-    params = {
-        "H": height,
-        "W": width,
-        "C": channels,
-        "KH": layer.kernel[0],
-        "KW": layer.kernel[1],
-        "PE": pe,
-        "BITS": tensor.dtype.bits,
-        "SIGNED": int(tensor.dtype.signed),
-        "RAM_STYLE": analysis.memory_style(width // layer.kernel[1] * channels // pe, source.width),
-    }
-    network.add("fs_maxpool", layer.name, params, source, sink, layer.name)

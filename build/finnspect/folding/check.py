@@ -22,7 +22,7 @@ from finnspect.ir import (
 )
 
 #: Whether windows of several pixels a beat (SIMD above the channels) are offered.
-WINDOW_PARALLEL = False
+WINDOW_PARALLEL = True
 
 
 def divisors(number: int) -> list[int]:
