@@ -371,6 +371,10 @@ class Build:
 
     def report(self) -> StageResult:
         """Write ``report.json`` and ``report.md``."""
+        from finnspect.deploy import check_deployable
+
+        self.frontend()
+        check_deployable(self._graph)
         stages = [
             self.frontend(),
             self.folding(),

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from finnspect.errors import PackageError
+from finnspect.errors import PackageError, UnsupportedModelError
 from finnspect.package import GOLDEN_FILE, INFO_FILE, ModelPackage, Preprocessing
 from finnspect.stages import write_whole
 
 if TYPE_CHECKING:
     from finnspect.board import Board
+    from finnspect.ir import DataflowGraph
 
 #: Version of the protocol between host and hardware; ``fs_uart_pkg.sv`` holds the same.
 INTERFACE_VERSION = 1
@@ -178,6 +179,26 @@ def write_deploy(path: Path, info: AcceleratorInfo, files: Mapping[str, Path | b
     return write_whole(path, body + hashlib.sha256(body).hexdigest().encode())
 
 
+def check_deployable(graph: DataflowGraph) -> None:
+    """Refuse a graph whose answers no driver could read.
+
+    Raises
+    ------
+    UnsupportedModelError
+        It ends in an argmax: a deploy zip, its golden vectors and the driver's scores are made of logits.
+    """
+    from finnspect.ir import ArgMax
+
+    last = graph.producer(graph.output)
+    if isinstance(last, ArgMax):
+        raise UnsupportedModelError(
+            last.name,
+            "the model ends in an argmax: its accelerator gives a class, a deploy zip needs the logits",
+            "export the model without it; the driver takes the class of the best logit. Emission, simulation "
+            "and verification take the graph as it is",
+        )
+
+
 def pack_build(
     path: Path,
     package: ModelPackage,
@@ -206,6 +227,7 @@ def pack_build(
     from finnspect.toolchains.result import BitstreamResult
 
     graph = DataflowGraph.load(graph_dir)
+    check_deployable(graph)
     bits = BitstreamResult.load(bitstream_dir)
     height, width, channels = package.input_shape
     classes = len(package.info.classes)

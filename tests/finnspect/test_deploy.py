@@ -6,15 +6,17 @@ import re
 import zipfile
 
 import pytest
+from dags import residual_graph
 from finnspect.deploy import (
     INTERFACE_VERSION,
     AcceleratorInfo,
     Stream,
     UartLink,
+    check_deployable,
     read_deploy,
     write_deploy,
 )
-from finnspect.errors import PackageError
+from finnspect.errors import PackageError, UnsupportedModelError
 from finnspect.package import Preprocessing
 from finnspect.paths import SHELL_DIR
 from hypothesis import given, settings
@@ -56,6 +58,13 @@ def test_what_is_written_is_read_back(zip_path):
     assert info == _info()
     assert {name: contents[name] for name in FILES} == FILES
     assert {"accelerator.json", "preprocessing.json", "classes.json", "manifest.json"} <= contents.keys()
+
+
+def test_a_graph_that_ends_in_an_argmax_is_refused():
+    check_deployable(residual_graph())
+    with pytest.raises(UnsupportedModelError, match="needs the logits") as caught:
+        check_deployable(residual_graph("argmax"))
+    assert caught.value.node == residual_graph("argmax").layers[-1].name
 
 
 def test_the_bytes_depend_on_the_contents_alone(zip_path, tmp_path):
