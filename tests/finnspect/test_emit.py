@@ -206,7 +206,9 @@ def test_forks_of_windows_are_refused(graph, tmp_path):
         output="total",
     )
     folding = Folding.of(
-        full_folding(forked).to_json() | {n: {"PE": 3, "SIMD": 8} for n in ("conv3_mvau", "twin")}
+        full_folding(forked).to_json()
+        | {name: {"PE": 3, "SIMD": 8} for name in ("conv3_mvau", "twin")}
+        | {"conv3_swg": {"SIMD": 8}}
     )
     refused(forked, tmp_path, "conv3_swg", "read by 'conv3_mvau', 'twin'", folding)
 
