@@ -13,7 +13,7 @@ from finnspect import __version__
 from finnspect.board import Board
 from finnspect.doctor import available_cores, tool_versions
 from finnspect.emit import Accelerator
-from finnspect.ir import DataflowGraph, Layer, MatVec
+from finnspect.ir import DataflowGraph, Depthwise, Layer, MatVec
 from finnspect.package import ModelPackage
 from finnspect.report.model import (
     BoardReport,
@@ -247,8 +247,7 @@ def _layer(
     folding = core.manifest["folding"][layer.name]
     frames = simulation["frames"]
     links = simulation["links"]
-    # The last stream that carries the input is the one that the layer reads.
-    reads = [link for link in links if link["tensor"] == layer.inputs[0]][-1]
+    reads = next(link for link in links if core.reader(link["net"]) == layer.name)
     writes = next(link for link in links if link["tensor"] == layer.outputs[0])
 
     def simulated(count: int) -> Figure:
@@ -260,7 +259,7 @@ def _layer(
         kind=layer.kind,
         input_shape=source.shape,
         output_shape=sink.shape,
-        weight_type=str(layer.weight_dtype) if isinstance(layer, MatVec) else None,
+        weight_type=str(layer.weight_dtype) if isinstance(layer, MatVec | Depthwise) else None,
         input_type=str(source.dtype),
         output_type=str(sink.dtype),
         pe=folding.get("PE"),
