@@ -1,4 +1,4 @@
-"""Accuracy of a network on a part of a data set."""
+"""Logits, predictions and figures of a network on a part of a data set."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torchmetrics.classification import MulticlassConfusionMatrix
 
+from quant_models.metrics.measure import measure
 from quant_models.training.records import Part
 
 
@@ -47,8 +47,10 @@ def has_tie(logits: np.ndarray) -> np.ndarray:
     return (logits == logits.max(axis=1, keepdims=True)).sum(axis=1) > 1
 
 
-def evaluate(model: nn.Module, part: Part, classes: Sequence[str]) -> dict[str, Any]:
-    """Measure a network on one part.
+def evaluate(
+    model: nn.Module, part: Part, classes: Sequence[str], false_alarm_rate: float = 0.05
+) -> dict[str, Any]:
+    """Measure a network on one part; see :func:`quant_models.metrics.measure` for the figures.
 
     Parameters
     ----------
@@ -58,28 +60,5 @@ def evaluate(model: nn.Module, part: Part, classes: Sequence[str]) -> dict[str, 
         Images and labels.
     classes
         Class names, in the order of the logits.
-
-    Returns
-    -------
-    dict
-        ``images``, ``correct``, ``accuracy``, ``balanced_accuracy`` (mean over the classes that
-        occur), ``per_class`` (recall by name, None for a class without images) and ``confusion``
-        (rows true, columns predicted).
     """
-    predicted = torch.from_numpy(predictions(logits_of(model, part.images)))
-    n = len(classes)
-    confusion = MulticlassConfusionMatrix(n)(predicted, part.labels).tolist()
-    recall = {
-        name: confusion[i][i] / sum(confusion[i]) if any(confusion[i]) else None
-        for i, name in enumerate(classes)
-    }
-    seen = [value for value in recall.values() if value is not None]
-    correct = sum(confusion[i][i] for i in range(n))
-    return {
-        "images": len(part),
-        "correct": correct,
-        "accuracy": correct / len(part),
-        "balanced_accuracy": sum(seen) / len(seen),
-        "per_class": recall,
-        "confusion": confusion,
-    }
+    return measure(logits_of(model, part.images), part.labels, classes, false_alarm_rate)

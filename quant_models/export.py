@@ -7,13 +7,10 @@ taken from a real data set.
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import io
 import logging
 import tempfile
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +21,8 @@ from finnspect.package import MODEL_FILE, Golden, ModelPackage, Preprocessing, w
 from finnspect_driver.preprocess import preprocess
 
 from quant_models.datasets.synthetic import CLASS_NAMES, generate
-from quant_models.evaluate import has_tie, logits_of, predictions
-from quant_models.qonnx_tools import execute, tidy
+from quant_models.export_check import compare_exports
+from quant_models.qonnx_tools import execute, quiet_exporter, tidy
 from quant_models.training.config import PLACES, TrainConfig, model_label
 from quant_models.training.run_dir import Run, open_run, whole_folder
 
@@ -35,8 +32,6 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 #: Seed of the golden images: other than any training set's default, so that no package shows its own.
 _GOLDEN_SEED = 20_261_123
-#: Share of predictions that may change between torch and QONNX before the export is refused.
-_MAX_CHANGED = 0.02
 #: Surfaces drawn in addition, to replace those that are left out.
 _SPARE = 8
 _METRICS = (
@@ -50,6 +45,10 @@ _METRICS = (
     "macs",
     "epochs",
 )
+#: Figures of the test part.
+_TEST_METRICS = ("macro_f1", "auroc", "average_precision", "positive", "recall_at_false_alarms")
+#: Those that runs of earlier versions, or of other sets, do not have.
+_MORE_METRICS = ("weight_bits", "leading", "score_threshold", "reject", "reject_effect")
 
 
 def export_package(
@@ -97,8 +96,8 @@ def export_package(
     model = export_qonnx_graph(net, run.input_shape, model_label(run.info.config.model))
     golden = _golden(run, net, model, golden_images)
     test_images, _ = run.test_images()
-    progress(f"executing QONNX on {len(test_images)} test images to compare with torch")
-    comparison = _compare(net, model, test_images)
+    progress(f"executing QONNX and QCDQ on {len(test_images)} test images to compare with torch")
+    comparison = compare_exports(net, model, test_images)
     config = run.info.config
     with whole_folder(out_dir) as folder:
         (folder / MODEL_FILE).write_bytes(model.model.SerializeToString(deterministic=True))
@@ -139,29 +138,13 @@ def export_qonnx_graph(net: torch.nn.Module, input_shape: tuple[int, int, int], 
 
     height, width, channels = input_shape
     sample = torch.zeros(1, channels, height, width)
-    with tempfile.TemporaryDirectory() as folder, _quiet_exporter():
+    with tempfile.TemporaryDirectory() as folder, quiet_exporter():
         path = Path(folder) / "raw.onnx"
         # A copy of every weight inside the file: `external_data` would put them in a second one.
         export_qonnx(
             net.eval(), sample, str(path), dynamo=True, optimize=True, verbose=False, external_data=False
         )
         return tidy(ModelWrapper(str(path)), name)
-
-
-@contextlib.contextmanager
-def _quiet_exporter() -> Iterator[None]:
-    """Keep the exporter's chatter (it names packages that are not needed) from the user."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 def _golden(run: Run, net: torch.nn.Module, model: ModelWrapper, count: int) -> Golden:
@@ -247,39 +230,17 @@ def golden_inputs(count: int, preprocessing: Preprocessing, spare: int = 0) -> t
     return np.stack(images), labels
 
 
-def _compare(net: torch.nn.Module, model: ModelWrapper, images: np.ndarray) -> dict[str, Any]:
-    """Count where torch and QONNX differ on ``images`` (uint8, NHWC); exact ties are counted apart."""
-    codes = torch.from_numpy(images).permute(0, 3, 1, 2)
-    torch_logits = logits_of(net, codes).numpy()
-    result = execute(model, images)
-    integers = result.integers
-    tied = has_tie(integers)
-    differs = predictions(torch_logits) != predictions(integers)
-    changed = int((differs & ~tied).sum())
-    if changed > _MAX_CHANGED * len(images):
-        raise PackageError(
-            f"{changed} of {len(images)} predictions differ between torch and the exported QONNX file",
-            "report this: the exporter changed the network",
-        )
-    return {
-        "kind": "torch against QONNX execution, on the test images of the run",
-        "images": len(images),
-        "images_with_other_integers": int((np.rint(torch_logits / result.scale) != integers).any(1).sum()),
-        "changed_predictions": changed,
-        "changed_predictions_at_ties": int((differs & tied).sum()),
-        "ties": int(tied.sum()),
-    }
-
-
 def package_metrics(run: Run) -> dict[str, Any]:
     """Return the metrics of a run that go into its package: all that do not change from run to run."""
     test = run.metrics["quantized"]["test"]
     chosen = {key: run.metrics[key] for key in _METRICS}
     return {
         **chosen,
+        **{key: run.metrics[key] for key in _MORE_METRICS if key in run.metrics},
         "test_balanced_accuracy": test["balanced_accuracy"],
         "test_per_class": test["per_class"],
         "test_confusion": test["confusion"],
+        **{f"test_{key}": test[key] for key in _TEST_METRICS if key in test},
     }
 
 

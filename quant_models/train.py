@@ -12,7 +12,6 @@ import importlib.metadata
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,7 @@ import torch
 from finnspect.errors import ConfigError
 from finnspect.package import Preprocessing
 from finnspect.sources import source_hash
-from torch import nn
 
-from quant_models.evaluate import evaluate
 from quant_models.models import build_float_twin, build_model, default_image_size, model_cost, parse_name
 from quant_models.models.custom import is_custom, source_digest
 from quant_models.training.average import measure_statistics
@@ -30,7 +27,8 @@ from quant_models.training.calibrate import quantize_from
 from quant_models.training.config import PLACES, AugmentConfig, TrainConfig
 from quant_models.training.data import TrainingData, load_training_data
 from quant_models.training.phase import device_of, run_phase
-from quant_models.training.records import PhaseResult, Store
+from quant_models.training.records import Store, Trained
+from quant_models.training.report import part_logits, run_metrics, write_scores
 from quant_models.training.run_dir import Run, open_run, whole_folder, write_run
 
 __all__ = [
@@ -62,16 +60,6 @@ def preprocessing_of(config: TrainConfig) -> Preprocessing:
     """Return how pictures become the network's input under ``config``."""
     size = config.image_size or default_image_size(config.model)
     return Preprocessing(color=config.color, height=size, width=size, scale=PIXEL_SCALE)
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """What :func:`fit` returns."""
-
-    model: nn.Module
-    twin: nn.Module
-    float_phase: PhaseResult
-    quant_phase: PhaseResult
 
 
 def fit(
@@ -155,7 +143,8 @@ def train(config: TrainConfig, progress: Callable[[str], None] = _LOG.info) -> P
     store = None if config.resume_dir is None else Store(config.resume_dir, _identity(config, data))
     with whole_folder(config.run_dir) as folder:
         trained = fit(config, data, progress, store)
-        metrics = _metrics(config, data, trained, time.perf_counter() - start)
+        logits = part_logits(data, trained.model, trained.twin)
+        metrics = run_metrics(config, data, trained, logits, time.perf_counter() - start)
         write_run(
             folder,
             {
@@ -172,6 +161,7 @@ def train(config: TrainConfig, progress: Callable[[str], None] = _LOG.info) -> P
             data.manifest,
             data.test,
         )
+        write_scores(folder, data, logits)
     if store is not None:
         store.clear()
     progress(
@@ -208,40 +198,3 @@ def _check_topology(config: TrainConfig, preprocessing: Preprocessing) -> None:
             # whether a finished training is still good.
             check = importlib.import_module("quant_models.compilable").check_compiles
             check(build_model(config.model, 2, shape), twin, shape)
-
-
-def _metrics(config: TrainConfig, data: TrainingData, trained: Trained, seconds: float) -> dict[str, Any]:
-    """Measure both networks; the only place that reads the test part."""
-
-    def measure(net: nn.Module, phase: PhaseResult) -> dict[str, Any]:
-        return {
-            "val": evaluate(net, data.val, data.classes),
-            "test": evaluate(net, data.test, data.classes),
-            "best_epoch": phase.best.epoch,
-        }
-
-    cost = model_cost(trained.model, data.input_shape)
-    twin = measure(trained.twin, trained.float_phase)
-    model = measure(trained.model, trained.quant_phase)
-    return {
-        "kind": "measured in torch; accuracies are shares of 1, the epoch kept has the smallest loss on val",
-        "model": config.model,
-        "dataset": config.dataset,
-        "seed": config.seed,
-        "test_accuracy": model["test"]["accuracy"],
-        "val_accuracy": model["val"]["accuracy"],
-        "float_test_accuracy": twin["test"]["accuracy"],
-        "float_val_accuracy": twin["val"]["accuracy"],
-        "float": twin,
-        "quantized": model,
-        "images": {"train": len(data.train), "val": len(data.val), "test": len(data.test)},
-        "weights": cost.weights,
-        "macs": cost.macs,
-        "weight_bits": cost.weight_bits,
-        "epochs": {
-            "float": len(trained.float_phase.history),
-            "quantized": len(trained.quant_phase.history),
-        },
-        "seconds": round(seconds, 1),
-        "threads": torch.get_num_threads(),
-    }

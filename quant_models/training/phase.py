@@ -22,6 +22,7 @@ from torch.nn import functional
 from quant_models.quantizers import scale_parameters
 from quant_models.training.augment import Augment
 from quant_models.training.average import Averaged, measure_statistics, norms
+from quant_models.training.batches import Batches, class_weights
 from quant_models.training.config import TrainConfig
 from quant_models.training.records import EpochResult, Part, PhaseResult, Store, from_rows, rows
 
@@ -32,44 +33,6 @@ _WARM_UP = 0.05
 _SETTLED = 0.25
 #: Training images that batch-norm statistics are measured on before each validation.
 _STATISTICS_IMAGES = 512
-#: Classes whose largest is more than so many times the smallest are weighted.
-_BALANCED = 1.5
-
-
-class _Batches:
-    """Batches of a part held in memory, in a seeded order that differs from epoch to epoch."""
-
-    def __init__(self, part: Part, size: int, seed: int | None = None) -> None:
-        self._part, self._size = part, size
-        self.generator = None if seed is None else torch.Generator().manual_seed(seed)
-        # A last batch of one image would break batch norm in training.
-        self._drop = self.generator is not None and len(part) % size == 1 and len(part) > 1
-
-    def __len__(self) -> int:
-        return math.ceil(len(self._part) / self._size) - self._drop
-
-    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        n = len(self._part)
-        order = torch.arange(n) if self.generator is None else torch.randperm(n, generator=self.generator)
-        for i in range(len(self)):
-            at = order[i * self._size : (i + 1) * self._size]
-            yield self._part.images[at].float(), self._part.labels[at]
-
-
-def class_weights(labels: torch.Tensor, classes: int) -> torch.Tensor | None:
-    """Return loss weights for unlike class sizes: the inverse root of each, 1 on an average image.
-
-    Returns
-    -------
-    torch.Tensor or None
-        float32, shape (classes,); None where the classes are about equal.
-    """
-    counts = torch.bincount(labels, minlength=classes).double()
-    present = counts[counts > 0]
-    if present.max() <= _BALANCED * present.min():
-        return None
-    weights = torch.where(counts > 0, counts.clamp(min=1).rsqrt(), torch.zeros_like(counts))
-    return (weights * counts.sum() / (weights * counts).sum()).float()
 
 
 class _Phase(lightning.LightningModule):
@@ -178,7 +141,7 @@ class _Phase(lightning.LightningModule):
 
     resumed: dict[str, Any] | None = None
 
-    def checkpoint(self, batches: _Batches) -> dict[str, Any]:
+    def checkpoint(self, batches: Batches) -> dict[str, Any]:
         """Return the state that the phase goes on from."""
         return {
             "net": {k: v.detach().cpu() for k, v in self.net.state_dict().items()},
@@ -190,7 +153,7 @@ class _Phase(lightning.LightningModule):
             "random": torch.get_rng_state(),
         }
 
-    def restore(self, state: dict[str, Any], batches: _Batches, first_epoch: int) -> None:
+    def restore(self, state: dict[str, Any], batches: Batches, first_epoch: int) -> None:
         """Take up a :meth:`checkpoint`; the optimizer follows when it is made."""
         self.net.load_state_dict(state["net"])
         self.averaged.restore(state["averaged"])
@@ -213,7 +176,7 @@ class _Record(lightning.Callback):
         self,
         epochs: int,
         config: TrainConfig,
-        batches: _Batches,
+        batches: Batches,
         progress: Callable[[str], None],
         store: Store | None,
         name: str,
@@ -319,7 +282,7 @@ def run_phase(
     epochs = config.epochs("float" if teacher is None else "quant", len(train))
     if teacher is not None:
         teacher.eval().requires_grad_(False).to(device)
-    batches = _Batches(train, config.batch_size, config.seed + (11 if teacher is None else 12))
+    batches = Batches(train, config.batch_size, config.seed + (11 if teacher is None else 12))
     phase = _Phase(name, net, teacher, config, train, classes, epochs * len(batches), epochs)
     record = _Record(epochs, config, batches, progress, store, name)
     state = store.read(name) if store else None
@@ -327,7 +290,7 @@ def run_phase(
         record.restore(state)
         phase.restore(state, batches, len(record.history))
         progress(f"{name}: going on after epoch {len(record.history)} of {epochs}")
-    _train(phase, batches, _Batches(val, 256), epochs - len(record.history), device, record)
+    _train(phase, batches, Batches(val, 256), epochs - len(record.history), device, record)
     net.load_state_dict(record.state)
     net.cpu()
     assert record.best is not None
@@ -349,7 +312,7 @@ def device_of(config: TrainConfig) -> str:
     return config.device
 
 
-def _train(phase: _Phase, train: _Batches, val: _Batches, epochs: int, device: str, record: _Record) -> None:
+def _train(phase: _Phase, train: Batches, val: Batches, epochs: int, device: str, record: _Record) -> None:
     deterministic = torch.are_deterministic_algorithms_enabled()
     with _quiet_lightning():
         trainer = lightning.Trainer(
@@ -387,7 +350,7 @@ def _quiet_lightning() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _fit(trainer: lightning.Trainer, phase: _Phase, train: _Batches, val: _Batches) -> None:
+def _fit(trainer: lightning.Trainer, phase: _Phase, train: Batches, val: Batches) -> None:
     """Call ``trainer.fit``, giving Ctrl-C back to the caller.
 
     Lightning answers Ctrl-C by ignoring SIGINT from then on and leaving through ``sys.exit``; here the

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 _LOG = logging.getLogger(__name__)
 
@@ -61,6 +62,16 @@ class PhaseResult:
 
     history: list[EpochResult]
     best: EpochResult
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A finished training: both networks on the CPU, in evaluation mode, and what their phases did."""
+
+    model: nn.Module
+    twin: nn.Module
+    float_phase: PhaseResult
+    quant_phase: PhaseResult
 
 
 class Store:

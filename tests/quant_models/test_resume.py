@@ -11,8 +11,8 @@ import torch
 from finnspect.errors import DataError
 
 from quant_models.train import open_run, train
+from quant_models.training.batches import class_weights
 from quant_models.training.config import TrainConfig
-from quant_models.training.phase import class_weights
 from quant_models.training.records import Store
 
 KILLED = """
