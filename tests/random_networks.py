@@ -343,7 +343,7 @@ def identity(net: Writer, x: str) -> str:
 
 
 BLOCKS: tuple[Callable[[Writer, str], str], ...] = (
-    plain, plain, separable, residual, residual, joined, maximum, average, normed, identity,
+    plain, plain, separable, residual, residual, residual, joined, joined, maximum, average, normed, identity,
 )  # fmt: skip
 
 

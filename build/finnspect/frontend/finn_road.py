@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
 FINN_MODEL_FILE = "finn_hw.onnx"
+#: Operators that FINN's steps turn into the same integers; with others they may not.
+_EXPRESSED = frozenset(
+    {"Conv", "Gemm", "MatMul", "Quant", "BatchNormalization", "Relu", "MaxPool", "Reshape", "Flatten", "Mul"}
+    | {"Div", "Add", "Sub", "Identity", "Dropout"}
+)
 _OURS = "build with our own hardware (any other toolchain)"
 
 
@@ -126,8 +131,14 @@ def run_finn(
     if refusal is None:
         try:
             return _run(model, network, graph, images, work_dir, progress, reports)
-        except VerificationError:
+        except ImportError:
             raise
+        except VerificationError as error:
+            if {node.op_type for node in model.graph.node} <= _EXPRESSED:
+                raise
+            refusal = UnsupportedModelError(
+                network.last.node, f"FINN computes other integers: {error}", _OURS
+            )
         except UnsupportedModelError as error:
             refusal = error
         except Exception as error:  # FINN raises whatever comes; all of it means that a step failed

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
 
 class Float64Model:
-    """A QONNX model executed in float64 by ONNX's own reference evaluator.
+    """A QONNX model executed in float64 or better by ONNX's own reference evaluator.
 
-    Quantized weights are QONNX's own float32 codes, everything computed from the image is float64.
+    Quantized weights are QONNX's own float32 codes, everything computed from the image is float64, with a
+    significand of 64 bits where the machine has it: a product of a code, a code's weight and their two
+    float32 scales has up to 64 bits, and a sum of them that is exactly a threshold must come out exactly.
 
     Parameters
     ----------
@@ -45,10 +47,13 @@ class Float64Model:
         self._input = model.graph.input[0].name
         self._shape = model.get_tensor_shape(self._input)
         self._evaluator = ReferenceEvaluator(model.model, new_ops=_operators())
+        for name, value in self._evaluator.rt_inits_.items():
+            if value.dtype == np.float64:
+                self._evaluator.rt_inits_[name] = value.astype(np.longdouble)
 
     def run_all(self, image: np.ndarray) -> dict[str, np.ndarray]:
         """Execute on one uint8 image (H, W, C); return every tensor."""
-        pixels = image.transpose(2, 0, 1).reshape(self._shape).astype(np.float64)
+        pixels = image.transpose(2, 0, 1).reshape(self._shape).astype(np.longdouble)
         return self._evaluator.run(None, {self._input: pixels}, intermediate=True)
 
 

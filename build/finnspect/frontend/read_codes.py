@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import ceil, floor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -96,7 +97,9 @@ def _trunc(reading: Reading, node: NodeProto, value: Value) -> Value:
         )
     low, high = _codes(reading, node, value, scale, shift, numbers)
     steps = _shifted(node, range(low + 1, high + 1), scale * Fraction(2) ** shift)
-    dtype = IntType.spanning(min(low, 0), high)
+    if low == high:
+        raise UnsupportedModelError(node.name, "it puts out a single code", "truncate to more bits")
+    dtype = IntType.spanning(min(low, 0), max(high, 0))
     made = reading.staircase(value, node, [steps] * value.channels, low, dtype)
     made = made.affine([made_scale] * value.channels, [Fraction(0)] * value.channels, node.name)
     reading.probe(made, node.output[0])
@@ -113,26 +116,36 @@ def _codes(
         for real in (slope * low + offset, slope * high + offset):
             held = real if bottom is None else max(real, bottom)
             ends.append((held if top is None else min(held, top)) / scale)
-    signed = bool(attributes(node).get("signed", 1)) or "output scale" not in numbers
-    least, most = round(min(ends) / 2**shift), round(max(ends) / 2**shift)
-    least, most = min(least, 0) - 1, max(most, 0) + 1  # one more on either side, whatever the rounding
+    least, most = (_rounded(node, end / Fraction(2) ** shift) for end in (min(ends), max(ends)))
     if "output scale" in numbers:
+        values = attributes(node)
+        signed, narrow = bool(values.get("signed", 1)), bool(values.get("narrow", 0))
         kind = IntType(int(numbers["width"]), signed)
-        least = max(least, kind.min + int(signed and bool(attributes(node).get("narrow", 0))))
-        most = min(most, kind.max)
-    if most - least >= (1 << CODE_BITS) + 2:
+        bottom, top = kind.min + int(signed and narrow), kind.max - int(narrow and not signed)
+        least, most = (min(max(end, bottom), top) for end in (least, most))
+    if most - least >= 1 << CODE_BITS:
         raise UnsupportedModelError(
             node.name, f"it puts out codes from {least} to {most}", "truncate to 8 bits or fewer"
         )
     return least, most
 
 
-def _shifted(node: NodeProto, codes: range, step: Fraction) -> list[Step]:
+def _mode(node: NodeProto) -> str:
     mode = str(attributes(node).get("rounding_mode", "FLOOR")).upper()
-    if mode in ("ROUND", "HALF_EVEN"):
+    known = {"ROUND": "ROUND", "HALF_EVEN": "ROUND", "FLOOR": "FLOOR", "CEIL": "CEIL", "CEILING": "CEIL"}
+    if mode not in known:
+        raise UnsupportedModelError(node.name, f"it rounds by {mode}", "use FLOOR, CEIL or ROUND")
+    return known[mode]
+
+
+def _rounded(node: NodeProto, value: Fraction) -> int:
+    return {"ROUND": round, "FLOOR": floor, "CEIL": ceil}[_mode(node)](value)
+
+
+def _shifted(node: NodeProto, codes: range, step: Fraction) -> list[Step]:
+    mode = _mode(node)
+    if mode == "ROUND":
         return rounding_steps(step, codes)
     if mode == "FLOOR":
         return [Step(code * step, False) for code in codes]
-    if mode in ("CEIL", "CEILING"):
-        return [Step((code - 1) * step, True) for code in codes]
-    raise UnsupportedModelError(node.name, f"it rounds by {mode}", "use FLOOR, CEIL or ROUND")
+    return [Step((code - 1) * step, True) for code in codes]
