@@ -32,7 +32,7 @@ BUILD_OPTIONS = $(call option,--board,BOARD)$(call option,--model,MODEL)$(call o
     $(call option,--data,DATA)$(call option,--package,PACKAGE)$(call option,--toolchain,TOOLCHAIN)$\
     $(call option,--target-fps,TARGET_FPS)$(call option,--folding,FOLDING)$(call option,--out,OUT)
 
-.PHONY: hw test test-fast test-driver lint bench fit-costs bootstrap lock clean help
+.PHONY: hw test test-fast test-driver lint bench fit-costs accuracy bootstrap lock clean help
 
 hw: $(STAMP) ## model package (or, with DATASET, a training first) to bitstream and deploy zip
 	@$(BIN)/finnspect build$(BUILD_OPTIONS)
@@ -58,6 +58,9 @@ bench: $(STAMP) ## speed of the integer reference; cells, cycles and simulation 
 
 fit-costs: $(STAMP) ## cost models of the folding search, fitted anew to synthesis of hw/rtl (an hour; resumes)
 	$(BIN)/python -m finnspect.analysis.fit
+
+accuracy: $(STAMP) ## the accuracy table: sets x models x seeds; hours, goes on where it was stopped (DATA: folder of the sets)
+	@$(BIN)/finnspect accuracy$(call option,--data-root,DATA)$(call option,--out,OUT)
 
 bootstrap: $(STAMP) ## only prepare the environment
 	@$(BIN)/finnspect doctor
