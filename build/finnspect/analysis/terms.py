@@ -145,6 +145,16 @@ def _(layer, graph, folding, tech, style="lut") -> Terms:
     return Terms(f"sliding_window.{model}", values, ((memory, max(1, copies)),))
 
 
+def _tree_bits(terms: int, bits: int) -> int:
+    """Return the bits of all adders of a balanced tree over ``terms`` terms of ``bits`` bits."""
+    total = 0
+    while terms > 1:
+        bits += 1
+        total += terms // 2 * bits
+        terms = (terms + 1) // 2
+    return total
+
+
 def _matvec_search(
     layer: MatVec, pe: int, simd: int, bits: int
 ) -> tuple[dict[str, float], list[tuple[Memory, int]]]:
@@ -178,16 +188,17 @@ def _(layer, graph, folding, tech, style="lut") -> Terms:
         "rows": pe,
         "accumulators": pe * acc_bits if sf > 1 else 0,
         "inputs": simd * a_bits,
-        "operands": pe * simd * (w_bits + a_bits),
-        "products": pe * simd * w_bits * a_bits,
-        "digits": pe * simd * ceil(w_bits / 2) * (a_bits + 3),
-        "tree": pe * (summed - 1) * (w_bits + a_bits),
+        # A product of as many radix-4 digits as the weight has.
+        f"products{ceil(w_bits / 2)}": pe * simd * (w_bits + a_bits),
+        "tree": pe * _tree_bits(summed, w_bits + a_bits),
         "terms": pe * (summed - 1),
         "banks": (ceil(nf * sf / bank) - 1) * weights.width if bank else 0,
         "folds": log2(nf * sf),
         **search,
     }
     model = "bipolar" if layer.bipolar else style
+    if nf * sf == 1:
+        model = "constant"  # the weights are no memory and fold into the products
     return Terms(f"matvec.{model}", values, ((weights, 1), *memories), count)
 
 
@@ -275,7 +286,10 @@ def converter_terms(in_bits: int, out_bits: int) -> Terms:
     """Return the terms of one width converter (``fs_dwc``) from ``in_bits`` to ``out_bits`` a beat."""
     narrow, wide = sorted((in_bits, out_bits))
     model = "width.up" if out_bits > in_bits else "width.down"
-    return Terms(model, {"base": 1, "narrow": narrow, "wide": wide, "count": log2(wide / narrow)})
+    return Terms(
+        model,
+        {"base": 1, "narrow": narrow, "wide": wide, "count": log2(wide / narrow), "choice": wide - narrow},
+    )
 
 
 def fifo_terms(width: int, depth: int) -> Terms:

@@ -25,10 +25,13 @@ from finnspect.ir import (
 from finnspect.kernels import max_pool, sliding_windows
 
 #: Widths of (weights, activations) that chains are drawn with, the common ones more often.
-_WIDTHS = ((4, 4), (4, 4), (4, 4), (2, 2), (3, 3), (8, 8), (4, 8), (8, 4), (1, 1), (1, 1), (1, 2), (1, 4))
+_WIDTHS = (
+    *((4, 4), (1, 1), (2, 2), (4, 4), (8, 8), (1, 4), (3, 3), (4, 8)),
+    *((4, 4), (1, 2), (8, 4), (2, 4), (4, 4), (1, 1), (6, 6), (4, 4)),
+)
 _CHANNELS = (4, 8, 12, 16, 16, 24, 32, 32, 48, 64)
-#: Products a cycle that one layer may have, so that synthesis stays short.
-_MAX_PRODUCTS = 96
+#: Products of 4 by 4 bits a cycle that one layer may have, so that synthesis stays short.
+_MAX_PRODUCTS = 64
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,10 @@ def _folding(graph: DataflowGraph, rng: np.random.Generator) -> Folding:
             chosen[layer.name] = {"SIMD": own["SIMD"] if isinstance(reader, MatVec) else own["PE"]}
             continue
         names = list(options)
-        limit = _MAX_PRODUCTS if isinstance(layer, MatVec) else 8
+        limit = 8
+        if isinstance(layer, MatVec):
+            bits = layer.weight_dtype.bits * graph.tensors[layer.input].dtype.bits
+            limit = round(_MAX_PRODUCTS * min(2, max(0.25, 16 / bits)))
         wanted = limit * 2.0 ** -rng.integers(0, 5)
         choices = list(product(*options.values()))
         apart = [abs(np.log2(prod(each) / wanted)) for each in choices]
@@ -155,7 +161,7 @@ def separable(seed: int) -> Point:
 
 
 FAMILIES: dict[str, tuple[Callable[[int], Point], int]] = {
-    "chain": (chain, 30),
+    "chain": (chain, 32),
     "residual": (residual, 8),
     "separable": (separable, 8),
 }
