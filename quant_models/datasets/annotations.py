@@ -94,12 +94,14 @@ def read_table(
     """
     text = tree.text(name)
     if blanks:
-        lines = ((n, _BLANKS.split(line.strip())) for n, line in enumerate(text.split("\n"), 1) if line.strip())
+        lines = (
+            (n, _BLANKS.split(line.strip())) for n, line in enumerate(text.split("\n"), 1) if line.strip()
+        )
     else:
         lines = _csv_lines(tree, name, text)
     first = True
-    for number, fields in lines:
-        fields = [field.strip() for field in fields]
+    for number, parts in lines:
+        fields = [part.strip() for part in parts]
         if not any(fields):
             continue
         if first:
@@ -388,9 +390,7 @@ def check_size(
     raise tree.fault(name, what, "fetch both files again; they belong together pixel by pixel")
 
 
-def read_mat(
-    tree: FileTree, name: str, *fields: str, size: tuple[int, int] | None = None
-) -> np.ndarray:
+def read_mat(tree: FileTree, name: str, *fields: str, size: tuple[int, int] | None = None) -> np.ndarray:
     """Read an integer array from a MATLAB file.
 
     Parameters

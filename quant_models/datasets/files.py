@@ -77,7 +77,7 @@ class FileTree:
             ) from error
 
     def text(self, name: str) -> str:
-        """Return a UTF-8 text file with ``\\n`` at line ends, without byte-order mark.
+        """Return a UTF-8 text file with plain line ends and without byte-order mark.
 
         Raises
         ------

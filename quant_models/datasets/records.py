@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from finnspect.package import Preprocessing
 
+#: Parts of a split.
+PARTS = ("train", "val", "test")
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
