@@ -16,7 +16,14 @@ from functools import singledispatch
 from math import ceil
 from typing import TYPE_CHECKING
 
-from finnspect.analysis import made_elements, taken_elements, window_memory
+from finnspect.analysis import (
+    folding_bound,
+    layer_cycles,
+    made_elements,
+    overlaps,
+    taken_elements,
+    window_memory,
+)
 from finnspect.ir import DataflowGraph, Depthwise, Layer, MatVec, MaxPool, SlidingWindow, SumPool
 
 if TYPE_CHECKING:
@@ -69,6 +76,18 @@ def edges(graph: DataflowGraph) -> tuple[Edge, ...]:
 def rounded(beats: int) -> int:
     """Return a depth that memories are made in: 2 (a register slice) or a multiple of :data:`GRAIN`."""
     return 2 if beats <= 2 else -(-beats // GRAIN) * GRAIN
+
+
+def fifo_elements(
+    tensor: str, layer: Layer, graph: DataflowGraph, folding: Mapping[str, LayerFolding]
+) -> int:
+    """Return the elements a beat of a FIFO between the maker of ``tensor`` and its reader ``layer``.
+
+    It stands behind a converter to wider beats, and in front of one to narrower beats: there it takes bursts.
+    """
+    producer, taken = graph.producer(tensor), taken_elements(layer, graph, folding)
+    made = taken if producer is None else made_elements(producer, folding)
+    return taken if taken % made == 0 else made
 
 
 @singledispatch
@@ -124,11 +143,57 @@ def _longest(graph: DataflowGraph, held: Mapping[str, Fraction], start: str, end
 def default_depths(graph: DataflowGraph, folding: Mapping[str, LayerFolding]) -> dict[str, int]:
     """Return FIFO depths with which no branch ever waits for room, whatever the others hold.
 
+    And those that even out the bursts of pools: :func:`burst_depths`.
+
     Returns
     -------
     dict
-        Key of an :class:`Edge` -> beats of the reader's width. Empty for a chain.
+        Key of an :class:`Edge` -> beats of :func:`fifo_elements`.
     """
+    depths = burst_depths(graph, folding)
+    for key, depth in branch_depths(graph, folding).items():
+        depths[key] = max(depth, depths.get(key, 0))
+    return depths
+
+
+def _waits_for_rows(layer: Layer, graph: DataflowGraph) -> bool:
+    """Return whether a layer has room for a row while it works on others: it evens out bursts itself."""
+    if not isinstance(layer, SlidingWindow):
+        return isinstance(layer, MaxPool) and overlaps(layer)
+    return layer.kernel != (1, 1) or layer.stride != (1, 1)
+
+
+def burst_depths(graph: DataflowGraph, folding: Mapping[str, LayerFolding]) -> dict[str, int]:
+    """Return depths of FIFOs behind pools: a row of output, where its reader is too slow for the burst.
+
+    A pool puts out a row while it takes the last of its kernel's rows, and nothing while it takes the others.
+    A reader that needs more than that time for a row, and has no memory for it, would stop the pool and what
+    is in front of it; at the folding bound, that time is lost.
+    """
+    bound = folding_bound(graph, folding).cycles
+    bursts: dict[str, int] = {graph.input: 1}  # tensor -> rows in whose time one comes
+    depths: dict[str, int] = {}
+    readers = {(edge.reader, edge.place): edge.key for edge in edges(graph)}
+    for layer in graph:
+        burst = max(bursts[name] for name in layer.inputs)
+        slow = layer_cycles(layer, graph, folding) * burst > bound
+        if burst > 1 and slow and not _waits_for_rows(layer, graph):
+            for place, name in enumerate(layer.inputs):
+                _, width, channels = graph.tensors[name].shape
+                if bursts[name] > 1:
+                    row = width * channels // fifo_elements(name, layer, graph, folding)
+                    depths[readers[layer.name, place]] = rounded(row + GRAIN)
+            burst = 1
+        if isinstance(layer, MaxPool | SumPool):
+            burst = layer.kernel[0] if graph.tensors[layer.output].shape[0] > 1 else 1
+        elif _waits_for_rows(layer, graph):
+            burst = 1
+        bursts |= dict.fromkeys(layer.outputs, burst)
+    return depths
+
+
+def branch_depths(graph: DataflowGraph, folding: Mapping[str, LayerFolding]) -> dict[str, int]:
+    """Return FIFO depths with which no branch ever waits for room; empty for a chain."""
     held = {layer.name: _held(layer, graph, folding) for layer in graph}
     through = _dominators(graph)
     depths: dict[str, int] = {}
@@ -141,6 +206,6 @@ def default_depths(graph: DataflowGraph, folding: Mapping[str, LayerFolding]) ->
             fork = [t for t in through[edge.tensor] if t in through[other]][-1]
             skew = max(skew, _longest(graph, held, fork, other) if other != edge.tensor else Fraction(0))
         if skew:
-            beats = graph.tensors[edge.tensor].size // taken_elements(layer, graph, folding)
+            beats = graph.tensors[edge.tensor].size // fifo_elements(edge.tensor, layer, graph, folding)
             depths[edge.key] = rounded(ceil(skew * beats))
     return depths

@@ -9,6 +9,7 @@ from finnspect import reference
 from finnspect.emit import EmitOptions, emit_accelerator
 from finnspect.fifo import default_depths, edges, rounded
 from finnspect.fifo_sizing import FifoError, size_fifos
+from finnspect.folding import Folding
 from finnspect.ir import IntType
 from finnspect.sim.core import build_core
 from finnspect.sim.result import SimulationError
@@ -59,6 +60,22 @@ def test_chains_need_none(tmp_path):
     sizing = size_fifos(graph, folding, tmp_path)
     assert (sizing.fifos, sizing.bits, sizing.cycles_per_frame) == ((), 0, None)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_bursts_of_pools_are_evened_out(tmp_path):
+    """A pool gives a row in half the time that its slow reader needs for it, and neither can wait."""
+    dag = Dag((8, 8, 1), 2)
+    pooled = dag.max_pool(dag.conv("pixels", 4, (3, 2), pad=(1, 0, 1, 1), out=U4))
+    graph = dag.graph(dag.dense(dag.sum_pool(pooled), 3))
+    folding = dag_folding(graph, max)
+    slow = Folding.of(folding.to_json() | {"sum3": {"PE": 1}})
+    assert default_depths(graph, folding) == {}
+    assert default_depths(graph, slow) == {pooled: 32}
+    for depths, ratio in ((None, 1.0), ({}, 1.25)):
+        made = emit_accelerator(graph, slow, tmp_path / "acc", EmitOptions(fifo_depths=depths))
+        sim = build_core(made, tmp_path / "sim", optimize="-O0")
+        result = sim.run(random_images(graph, 8))
+        assert result.cycles_per_frame == ratio * result.bound
 
 
 def test_sized_fifos_keep_the_pace_with_fewer_bits(graph, folding, sizing):

@@ -123,7 +123,8 @@ class Network:
     Parameters
     ----------
     fifo_depths
-        Key of a reader (:func:`finnspect.fifo.edges`) -> beats of FIFO in front of it.
+        Key of a reader (:func:`finnspect.fifo.edges`) -> beats of FIFO in front of it, of
+        :func:`finnspect.fifo.fifo_elements`.
     mul_styles
         MatVec name -> ``MUL_STYLE`` of its MVAU.
     technology
@@ -174,16 +175,23 @@ class Network:
         self._left[tensor].remove(edge)
         stream = self._branches[tensor].pop(0)
         name = identifier(edge.key)
-        stream = self._widen(stream, elements, name)
+        if elements % stream.elements == 0:  # a FIFO stands where beats are widest: see fifo.fifo_elements
+            return self._buffer(self._widen(stream, elements, name), edge)
+        return self._widen(self._buffer(stream, edge), elements, name)
+
+    def _buffer(self, stream: Stream, edge: Edge) -> Stream:
+        """Put a FIFO behind a stream where its reader is to have one."""
         depth = self.fifo_depths.get(edge.key, 0)
-        if depth:
-            net = f"{name}_fifo"
-            sink = self._stream(tensor, elements, stream.repeat, stream.layer, "fifo", net, stream.taps)
-            params = {"WIDTH": sink.width, "DEPTH": depth, "RAM_STYLE": "auto"}
-            self.add("fs_fifo", sink.net, params, stream, sink)
-            self.fifos[sink.net] = edge.key
-            stream = sink
-        return stream
+        if not depth:
+            return stream
+        net = f"{identifier(edge.key)}_fifo"
+        sink = self._stream(
+            stream.tensor, stream.elements, stream.repeat, stream.layer, "fifo", net, stream.taps
+        )
+        params = {"WIDTH": sink.width, "DEPTH": depth, "RAM_STYLE": "auto"}
+        self.add("fs_fifo", sink.net, params, stream, sink)
+        self.fifos[sink.net] = edge.key
+        return sink
 
     def _fork(self, tensor: str) -> None:
         """Give each reader of a tensor its own copy of the stream."""
@@ -203,7 +211,8 @@ class Network:
             taken_elements(self.graph.layer(each.reader), self.graph, self.folding) if each.reader else 1
             for each in readers
         }
-        if len(wanted) == 1:
+        buffered = any(each.key in self.fifo_depths for each in readers)
+        if len(wanted) == 1 and (not buffered or min(wanted) % stream.elements == 0):
             stream = self._widen(stream, wanted.pop(), identifier(tensor))
         sinks = [
             self._stream(
