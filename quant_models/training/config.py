@@ -86,8 +86,6 @@ class TrainConfig(BaseModel):
         Where checkpoints are kept, so that a killed run goes on; None keeps none.
     checkpoint_seconds
         Least time between two checkpoints; it does not change the result.
-    log_dir
-        Where events for TensorBoard go; None writes none. ``history.csv`` is always written.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -121,7 +119,6 @@ class TrainConfig(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     resume_dir: Path | None = None
     checkpoint_seconds: float = Field(5.0, ge=0)
-    log_dir: Path | None = None
     augment: AugmentConfig = AugmentConfig()
 
     def epochs(self, phase: Literal["float", "quant"], images: int) -> int:
@@ -159,4 +156,4 @@ def run_name(model: str, dataset: str, shots: int | None = None, fold: tuple[int
 
 
 #: Fields that do not decide a run's result.
-PLACES = frozenset({"run_dir", "cache_dir", "resume_dir", "log_dir", "checkpoint_seconds"})
+PLACES = frozenset({"run_dir", "cache_dir", "resume_dir", "checkpoint_seconds"})
