@@ -1,7 +1,8 @@
 """Benchmark of the hardware: cells, cycles, simulation speed of the bench networks, beside FINN's estimates.
 
 Run as ``python -m finnspect.bench_hardware``; ``make bench`` does. Every figure says what it is:
-``estimated`` (ours, FINN's), ``post-synthesis`` (yosys, core without shell), ``simulated`` (Verilator). Syntheses and simulator builds are kept in ``out/cache`` and made again only when the core changes.
+``estimated`` (ours, FINN's), ``post-synthesis`` (yosys, core without shell), ``simulated`` (Verilator).
+Syntheses and simulator builds are kept in ``out/cache`` and made again only when the core changes.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ def check_fit(
     board: str,
     tech: Technology = ECP5,
     dsp_budget: int = DSP_BUDGET,
-    shell: str | None = None,
+    shell: Resources | None = None,
 ) -> Resources:
     """Return the estimated total, or refuse a design that a board cannot hold.
 
@@ -130,7 +130,7 @@ def check_fit(
     dsp_budget
         Hard multipliers that emission may use.
     shell
-        Shell that shares the device with the core.
+        What the shell takes beside the core.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def check_fit(
     """
     parts = graph_resources(graph, folding, tech, dsp_budget)
     if shell is not None:
-        parts[SHELL] = shell_resources(shell, tech)
+        parts[SHELL] = shell
     total = sum(parts.values(), Resources())
     for name, limit in available.items():
         need = getattr(total, name)
