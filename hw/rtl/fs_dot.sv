@@ -141,8 +141,11 @@ module fs_dot #(
       wire [A_BITS-1:0] element = a_q[s*A_BITS+:A_BITS];
       assign ax[s*(A_BITS+1)+:A_BITS+1] = {(A_SIGNED != 0) & element[A_BITS-1], element};
     end
-    for (genvar p = 0; p < HARD; p += GROUP) begin : g_group
-      localparam int unsigned ROWS = p + GROUP <= HARD ? GROUP : HARD - p;
+    // as even as can be: no row alone where two could share
+    localparam int unsigned GROUPS = (HARD + GROUP - 1) / GROUP;
+    for (genvar g = 0; g < GROUPS; g++) begin : g_group
+      localparam int unsigned FIRST = g * HARD / GROUPS;
+      localparam int unsigned ROWS = (g + 1) * HARD / GROUPS - FIRST;
       if (STYLE == 2) begin : g_lanes
         fs_dot_lanes #(
             .LANES(ROWS),
@@ -155,10 +158,10 @@ module fs_dot #(
         ) u_dot (
             .clk(clk),
             .a(ax),
-            .w(w[p*SIMD*W_BITS+:ROWS*SIMD*W_BITS]),
+            .w(w[FIRST*SIMD*W_BITS+:ROWS*SIMD*W_BITS]),
             .en(en),
             .clear(clear),
-            .acc(acc[p*ACC_BITS+:ROWS*ACC_BITS])
+            .acc(acc[FIRST*ACC_BITS+:ROWS*ACC_BITS])
         );
       end else begin : g_chain
         fs_dot_chain #(
@@ -175,10 +178,10 @@ module fs_dot #(
         ) u_dot (
             .clk(clk),
             .a(ax),
-            .w(w[p*SIMD*W_BITS+:ROWS*SIMD*W_BITS]),
+            .w(w[FIRST*SIMD*W_BITS+:ROWS*SIMD*W_BITS]),
             .en(en),
             .clear(clear),
-            .acc(acc[p*ACC_BITS+:ROWS*ACC_BITS])
+            .acc(acc[FIRST*ACC_BITS+:ROWS*ACC_BITS])
         );
       end
     end

@@ -3,9 +3,9 @@
 // A multiplier's operand holds one element's weights of all rows, (w[n-1] << (n-1)K) + ... + (w[1] << K) + w[0]; times
 // the activation it holds every row's product in a field of K bits. LENGTH such multipliers stand in a chain, each
 // adds its product to the sum of the one before, so that fabric adds SIMD/LENGTH fields a row only.
-// Every field begins with half its range, in the first adder of a chain: then no field is negative and none borrows
-// from the next. Below the top row, weights enter with the sign bit turned, 2^(W_BITS-1) too large; the hard
-// multiplier's adder in front subtracts that again (a constant).
+// A field borrows one where those below it are negative; each row's adder tree gives it back through its carry inputs.
+// (No constant is added inside a chain instead: yosys 0.70 packs such an adder wrongly.) Below the top row, weights
+// enter with the sign bit turned, 2^(W_BITS-1) too large; the hard multiplier's adder in front subtracts that again.
 // OVER 2, with two rows: fields are two bits wider than K, the lower one's top bits lie in the upper one. What the
 // upper row's products are modulo 4 is computed beside the chain, and takes them apart, one cycle more.
 // Element j of a chain comes j cycles later than the first, in weights and activation.
@@ -44,19 +44,13 @@ module fs_dot_chain #(
     $error("fs_dot_chain: OVER is 0, or 2 with at most two rows");
   end
 
-  function automatic logic [P_BITS-1:0] start();
-    start = '0;
-    for (int unsigned i = 0; i < P_BITS; i++) start[i] = i >= F_BITS - 1 && (i - F_BITS + 1) % K == 0;
-  endfunction
   function automatic logic [OP_BITS-1:0] turned();
     for (int unsigned i = 0; i < OP_BITS; i++) turned[i] = i % K == W_BITS - 1 && i != OP_BITS - 2;
   endfunction
-  localparam logic [P_BITS-1:0] START = start();
   localparam logic signed [OP_BITS-1:0] OFFSET = -turned();
-  // all fields' starts of a vector; without an accumulator the top bit is turned instead
-  localparam logic [ACC_BITS-1:0] INIT = SF > 1 ? -ACC_BITS'(longint'(SF) * longint'(CHAINS) << (F_BITS - 1)) : '0;
 
   wire [CHAINS*LANES*F_BITS-1:0] fields;  // of each chain, apart
+  wire [CHAINS*LANES-1:0] borrowed;
 
   for (genvar s = 0; s < SIMD; s++) begin : g_mul
     localparam int unsigned PLACE = s % LENGTH;
@@ -72,7 +66,6 @@ module fs_dot_chain #(
     (* use_dsp = "yes" *)
     logic signed [P_BITS-1:0] mul_q;
     logic signed [P_BITS-1:0] p_q;
-    wire signed [P_BITS-1:0] sofar;
 
     for (genvar p = 0; p < LANES; p++) begin : g_lane
       assign column[p*W_BITS+:W_BITS] = w[(p*SIMD+s)*W_BITS+:W_BITS];
@@ -99,12 +92,11 @@ module fs_dot_chain #(
       op_q <= raw + OFFSET;
       a_q <= element;
       mul_q <= P_BITS'(op_q) * P_BITS'(a_q);
-      p_q <= mul_q + sofar;
     end
     if (PLACE == 0) begin : g_first
-      assign sofar = START;
+      always_ff @(posedge clk) p_q <= mul_q;
     end else begin : g_next
-      assign sofar = g_mul[s-1].p_q;
+      always_ff @(posedge clk) p_q <= mul_q + g_mul[s-1].p_q;
     end
     if (OVER != 0 && LANES == 2) begin : g_modulo
       // the upper row's sum modulo 4, in step with p_q
@@ -128,42 +120,51 @@ module fs_dot_chain #(
       localparam int unsigned AT = (s / LENGTH) * LANES * F_BITS;
       if (OVER == 0) begin : g_apart
         assign fields[AT+:LANES*F_BITS] = p_q;
+        for (genvar p = 0; p < LANES; p++) begin : g_borrow
+          if (p == 0) begin : g_lowest
+            assign borrowed[(s/LENGTH)*LANES] = 1'b0;
+          end else begin : g_upper
+            assign borrowed[(s/LENGTH)*LANES+p] = p_q[p*K-1];
+          end
+        end
       end else if (LANES == 1) begin : g_single
         logic [F_BITS-1:0] field_q;
         always_ff @(posedge clk) field_q <= p_q;
         assign fields[AT+:F_BITS] = field_q;
+        assign borrowed[s/LENGTH] = 1'b0;
       end else begin : g_overlap
         wire [1:0] above = p_q[K+:2] - g_modulo.sum_q;  // of the lower field, what lies in the upper
         logic [F_BITS-1:0] lower_q;
         logic [F_BITS-1:0] upper_q;
         always_ff @(posedge clk) begin
           lower_q <= {above, p_q[K-1:0]};
-          upper_q <= p_q[K+:F_BITS] - F_BITS'(above);
+          upper_q <= p_q[K+:F_BITS] - F_BITS'(signed'(above));
         end
         assign fields[AT+:2*F_BITS] = {upper_q, lower_q};
+        assign borrowed[(s/LENGTH)*2+:2] = '0;
       end
     end
   end
 
   for (genvar p = 0; p < LANES; p++) begin : g_row
     wire [CHAINS*F_BITS-1:0] field;
+    wire [CHAINS-1:0] unit;
     wire [ACC_BITS-1:0] total;
     for (genvar c = 0; c < CHAINS; c++) begin : g_field
-      // SF = 1: turning the top bit makes it signed
-      assign field[c*F_BITS+:F_BITS] = fields[(c*LANES+p)*F_BITS+:F_BITS] ^ (F_BITS'(SF == 1) << (F_BITS - 1));
+      assign field[c*F_BITS+:F_BITS] = fields[(c*LANES+p)*F_BITS+:F_BITS];
+      assign unit[c] = borrowed[c*LANES+p];
     end
     fs_accumulate #(
         .N(CHAINS),
         .SF(SF),
         .IN_BITS(F_BITS),
-        .SIGNED(SF == 1 ? 1 : 0),
         .ACC_BITS(ACC_BITS),
-        .DELAY(DELAY),
-        .INIT(INIT)
+        .CARRY(OVER == 0 && p > 0 ? 1 : 0),
+        .DELAY(DELAY)
     ) u_sum (
         .clk(clk),
         .x(field),
-        .c('0),
+        .c(unit),
         .en(en),
         .clear(clear),
         .acc(total)

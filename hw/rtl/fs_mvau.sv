@@ -62,7 +62,10 @@ module fs_mvau #(
 );
   localparam logic [95:0] MUL_TEXT = 96'(MUL_STYLE);  // one width to compare in
   localparam logic [95:0] THRESH_TEXT = 96'(THRESH_STYLE);
-  localparam int unsigned HARD = MUL_TEXT == 96'("dsp") && W_BITS > 1 && SOFT_ROWS < PE ? PE - SOFT_ROWS : 0;
+  // a row alone would share nothing, and yosys 0.70 packs its chain wrongly: LUTs
+  localparam int unsigned FEWEST = MUL_BITS > 18 ? 2 : 1;
+  localparam int unsigned HARD =
+      MUL_TEXT == 96'("dsp") && W_BITS > 1 && SOFT_ROWS + FEWEST <= PE ? PE - SOFT_ROWS : 0;
 
   // largest groups whose packed operands fit, see fs_dot_elems, fs_dot_lanes and fs_dot_chain
   function automatic int unsigned elems_fit();

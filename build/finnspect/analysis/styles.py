@@ -98,6 +98,8 @@ def multiplier_groups(layer: MatVec, a_bits: int, pe: int, simd: int, mul_bits: 
     ``mul_bits`` above 18, rows do, and elements add up in chains of multipliers.
     """
     w_bits = layer.weight_dtype.bits
+    if mul_bits > 18 and pe == 1:  # a row alone shares nothing and stays in LUTs
+        return 0, simd
     if mul_bits > 18:
         lanes, length = chain(w_bits, a_bits, pe, simd, mul_bits)
         return simd * ceil(pe / lanes), ceil(simd / length)
