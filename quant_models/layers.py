@@ -19,6 +19,8 @@ from quant_models.quantizers import QuantSpec
 
 #: An average over a map tells more than one of its codes does: it keeps at least so many bits.
 _POOLED_BITS = 4
+#: Channels are a multiple of this at every width, so that there is something to fold.
+_CHANNEL_STEP = 4
 #: A signed side of an add gets a bit for its sign up to this width.
 _SIGNED_BITS = 4
 
@@ -58,6 +60,12 @@ class LayerFactory(ABC):
 
     def __init__(self, spec: QuantSpec) -> None:
         self.spec = spec
+
+    def channels(self, count: int) -> int:
+        """Return a layer's number of channels, or units, where the family's own is ``count``."""
+        if self.spec.width == 1:
+            return count
+        return max(_CHANNEL_STEP, round(count * self.spec.width / _CHANNEL_STEP) * _CHANNEL_STEP)
 
     @abstractmethod
     def conv(

@@ -21,7 +21,7 @@ _SUFFIX = re.compile(r"w(?P<w>\d+)a(?P<a>\d+)(?P<first>_first8)?(?:_(?P<head>fla
 
 @dataclass(frozen=True, slots=True)
 class QuantSpec:
-    """Bit widths of a network.
+    """Bit widths of a network, and what else its name says beside the family.
 
     Parameters
     ----------
@@ -34,12 +34,15 @@ class QuantSpec:
         Bits of the first layer's weights; ``weight_bits`` unless the name holds ``_first8``.
     head
         ``flat`` (the last map is flattened), ``gap`` (it is averaged), or empty: as the family has it.
+    width
+        What the family's numbers of channels are multiplied by.
     """
 
     weight_bits: int
     act_bits: int
     first_weight_bits: int
     head: str = ""
+    width: float = 1.0
 
     @property
     def bipolar_activations(self) -> bool:

@@ -1,8 +1,8 @@
 """Topologies by name: ``<family>_w<weight bits>a<activation bits>``, for example ``cnv_w4a4``.
 
-A family is registered with :func:`register_model` by a file of this package; :func:`build_model`
-makes the quantized network, :func:`build_float_twin` the same network in float with the same
-parameter names.
+``cnv-x0.5_w4a4`` has half the channels of its family. A family is registered with
+:func:`register_model` by a file of this package; :func:`build_model` makes the quantized network,
+:func:`build_float_twin` the same network in float with the same parameter names.
 """
 
 from quant_models.models.registry import (
@@ -12,6 +12,7 @@ from quant_models.models.registry import (
     build_model,
     default_image_size,
     model_cost,
+    model_name,
     parse_name,
     register_model,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "dsnet",
     "mlp",
     "model_cost",
+    "model_name",
     "parse_name",
     "register_model",
     "resnet",

@@ -81,6 +81,7 @@ class Cnv(nn.Module):
         shrink = POOL ** len(channels)
         check_divides(height, width, len(channels))
         self.pixels = PixelScale(scale)
+        channels = tuple(layers.channels(count) for count in channels)
         counts = (in_channels, *channels)
         self.stages = nn.Sequential(
             *(Stage(layers, counts[i], counts[i + 1], first=i == 0) for i in range(len(channels)))

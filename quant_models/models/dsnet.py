@@ -42,9 +42,10 @@ class DsNet(nn.Module):
         halvings = 1 + sum(stride == 2 for _, stride in BLOCKS)
         check_divides(height, width, halvings)
         self.pixels = PixelScale(scale)
-        units = [Unit(layers.conv(in_channels, STEM, 3, first=True, stride=2), STEM, layers.act())]
-        before = STEM
-        for channels, stride in BLOCKS:
+        before = layers.channels(STEM)
+        units = [Unit(layers.conv(in_channels, before, 3, first=True, stride=2), before, layers.act())]
+        for count, stride in BLOCKS:
+            channels = layers.channels(count)
             depthwise = layers.conv(before, before, 3, stride=stride, groups=before)
             units.append(Unit(depthwise, before, layers.act()))
             units.append(Unit(layers.conv(before, channels, 1), channels, layers.act()))

@@ -45,6 +45,7 @@ class Mlp(nn.Module):
         super().__init__()
         height, width, channels = input_shape
         self.pixels = PixelScale(scale)
+        hidden = tuple(layers.channels(count) for count in hidden)
         counts = (height * width * channels, *hidden)
         self.stages = nn.Sequential(
             *(DenseStage(layers, counts[i], counts[i + 1], first=i == 0) for i in range(len(hidden)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -22,6 +23,10 @@ BIPOLAR_BITS = ("w1a4", "w1a2")
 BIPOLAR_ACTIVATION_BITS = ("w1a1",)
 
 
+#: What follows the family in a model's name: perhaps a width, then the bits.
+_TAIL = re.compile(r"(?:-x(?P<width>\d+(?:\.\d+)?))?_(?P<bits>w.*)")
+#: Narrowest and widest network that a name may ask for.
+WIDTHS = (0.1, 8.0)
 #: Side, in pixels, of the input of a user's own network, unless another is asked for.
 CUSTOM_IMAGE_SIZE = 64
 
@@ -83,18 +88,23 @@ def available_models() -> list[str]:
     return [f"{family}_{bits}" for family in sorted(_FAMILIES) for bits in _FAMILIES[family].bits]
 
 
+def model_name(family: str, width: float, weight_bits: int, act_bits: int) -> str:
+    """Return the name of a family's network of a width and bits: ``cnv-x0.5_w4a4``, ``cnv_w4a4``."""
+    return f"{family}{'' if width == 1 else f'-x{width:g}'}_w{weight_bits}a{act_bits}"
+
+
 def parse_name(name: str) -> tuple[str, QuantSpec]:
-    """Split a model name into its family and bit widths.
+    """Split a model name into its family, and width and bits.
 
     Raises
     ------
     ConfigError
-        No such family, or the bit widths are malformed or out of range.
+        No such family, or width or bit widths are malformed or out of range.
     """
     for family in sorted(_FAMILIES, key=len, reverse=True):
-        suffix = name.removeprefix(f"{family}_")
-        if suffix != name and suffix.startswith("w"):
-            spec = QuantSpec.parse(suffix)
+        match = _TAIL.fullmatch(name.removeprefix(family)) if name.startswith(family) else None
+        if match is not None:
+            spec = replace(QuantSpec.parse(match["bits"]), width=float(match["width"] or 1))
             _check_spec(name, family, spec)
             return family, spec
     raise ConfigError(f"unknown model {name!r}", f"choose one of {', '.join(available_models())}")
@@ -103,6 +113,11 @@ def parse_name(name: str) -> tuple[str, QuantSpec]:
 def _check_spec(name: str, family: str, spec: QuantSpec) -> None:
     """Refuse widths and heads that a family does not have."""
     entry = _FAMILIES[family]
+    if not WIDTHS[0] <= spec.width <= WIDTHS[1]:
+        raise ConfigError(
+            f"model {name!r}: {spec.width:g} times the channels of the family {family!r}",
+            f"use a width from {WIDTHS[0]:g} to {WIDTHS[1]:g}: {family}-x0.5_w4a4",
+        )
     if spec.weight_bits == 1 and not any(bits.startswith("w1a") for bits in entry.bits):
         raise ConfigError(
             f"model {name!r}: bit widths: the family {family!r} has no bipolar weights",
@@ -154,7 +169,8 @@ def build_model(
     ----------
     name
         For example ``cnv_w4a4``; ``cnv_w4a4_first8`` keeps 8-bit weights in the first layer,
-        ``cnv_w4a4_gap`` averages the last map instead of flattening it; ``path.py:factory`` is a
+        ``cnv_w4a4_gap`` averages the last map instead of flattening it; ``cnv-x0.5_w4a4`` has half the
+        channels (each a multiple of 4); ``path.py:factory`` is a
         network of the user's own, see :mod:`quant_models.models.custom`.
     classes
         Number of classes.

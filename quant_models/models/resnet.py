@@ -65,11 +65,13 @@ class ResNet(nn.Module):
         halvings = sum(stride == 2 for _, stride in BLOCKS)
         check_divides(height, width, halvings)
         self.pixels = PixelScale(scale)
-        self.conv = layers.conv(in_channels, STEM, 3, first=True)
-        self.bn = nn.BatchNorm2d(STEM)
+        before = layers.channels(STEM)
+        self.conv = layers.conv(in_channels, before, 3, first=True)
+        self.bn = nn.BatchNorm2d(before)
         self.act = layers.act()
-        blocks, before, source = [], STEM, self.act
-        for channels, stride in BLOCKS:
+        blocks, source = [], self.act
+        for count, stride in BLOCKS:
+            channels = layers.channels(count)
             blocks.append(Block(layers, source, before, channels, stride))
             before, source = channels, blocks[-1].act
         self.blocks = nn.Sequential(*blocks)

@@ -53,14 +53,14 @@ class Vgg(nn.Module):
         height, width, in_channels = input_shape
         size = [_last_side(side) for side in (height, width)]
         self.pixels = PixelScale(scale)
-        counts = (in_channels, *CHANNELS)
+        counts = (in_channels, *(layers.channels(count) for count in CHANNELS))
         self.stages = nn.Sequential(
             *(
                 ValidStage(layers, counts[i], counts[i + 1], i == 0, i in POOL_AFTER)
                 for i in range(len(CHANNELS))
             )
         )
-        self.head = layers.dense(size[0] * size[1] * CHANNELS[-1], classes)
+        self.head = layers.dense(size[0] * size[1] * counts[-1], classes)
 
     def forward(self, codes: torch.Tensor) -> torch.Tensor:
         """Return the logits (N, classes) of pixel codes (N, C, H, W)."""

@@ -9,6 +9,7 @@ from quant_models.models import (
     build_model,
     default_image_size,
     model_cost,
+    model_name,
     parse_name,
 )
 from quant_models.quantizers import QuantSpec, best_clip, scale_parameters, set_act_clip, set_weight_clip
@@ -29,13 +30,17 @@ def test_names_cover_every_family_and_standard_width():
         ("cnv_tiny_w2a3", ("cnv_tiny", QuantSpec(2, 3, 2))),
         ("cnv_w3a3_first8", ("cnv", QuantSpec(3, 3, 8))),
         ("resnet8_w1a2_first8_flat", ("resnet8", QuantSpec(1, 2, 8, "flat"))),
+        ("cnv-x0.5_w4a4", ("cnv", QuantSpec(4, 4, 4, width=0.5))),
+        ("cnv_tiny-x2_w2a2_gap", ("cnv_tiny", QuantSpec(2, 2, 2, "gap", 2.0))),
     ],
 )
 def test_parse_name(name, expected):
     assert parse_name(name) == expected
 
 
-@pytest.mark.parametrize("name", ["resnet_w4a4", "ds_w4a4", "cnv", "cnv_", "cnv_tiny", "", "cnv_4w4a"])
+@pytest.mark.parametrize(
+    "name", ["resnet_w4a4", "ds_w4a4", "cnv", "cnv_", "cnv_tiny", "", "cnv_4w4a", "cnv-x_w4a4", "cnvx2_w4a4"]
+)
 def test_unknown_family_is_refused_with_the_known_names(name):
     with pytest.raises(ConfigError, match="unknown model") as error:
         parse_name(name)
@@ -48,6 +53,30 @@ def test_unknown_family_is_refused_with_the_known_names(name):
 def test_malformed_or_impossible_widths_are_refused(name):
     with pytest.raises(ConfigError, match="bit widths"):
         parse_name(name)
+
+
+@pytest.mark.parametrize("name", ["cnv-x0_w4a4", "cnv-x0.05_w4a4", "mlp-x9_w4a4"])
+def test_impossible_number_of_channels_is_refused(name):
+    with pytest.raises(ConfigError, match="times the channels") as error:
+        parse_name(name)
+    assert "from 0.1 to 8" in error.value.remedy
+
+
+def test_width_scales_the_channels_of_every_family():
+    assert model_name("cnv", 0.5, 4, 2) == "cnv-x0.5_w4a2" and model_name("cnv", 1.0, 4, 4) == "cnv_w4a4"
+    # 3x3 kernels: 9 * (1*8 + 8*16 + 16*32 + 32*32 + 32*32); dense 2*2*32 to 6.
+    narrow = model_cost(build_model("cnv-x0.5_w4a4", 6, (64, 64, 1)), (64, 64, 1))
+    assert narrow.weights == 9 * (8 + 128 + 512 + 1024 + 1024) + 128 * 6
+    for family, side in (("mlp", 32), ("vgg6", 32), ("resnet8", 32), ("dsnet", 64), ("cnv_tiny", 16)):
+        found = [
+            model_cost(
+                build_model(model_name(family, width, 4, 4), 6, (side, side, 3)), (side, side, 3)
+            ).weights
+            for width in (0.25, 1, 1.5)
+        ]
+        assert found == sorted(set(found)), family
+        twin = build_float_twin(model_name(family, 0.25, 4, 4), 6, (side, side, 3))
+        assert sum(p.numel() for p in twin.parameters()) < found[1]
 
 
 @pytest.mark.parametrize("shape", [(60, 64, 1), (64, 40, 1), (16, 16, 1)])
