@@ -13,7 +13,18 @@ from typing import Annotated, NoReturn
 import typer
 
 from finnspect import __version__
-from finnspect.commands import accuracy, build, deploy, doctor, export, models, report, simulate, train
+from finnspect.commands import (
+    accuracy,
+    build,
+    datasets,
+    deploy,
+    doctor,
+    export,
+    models,
+    report,
+    simulate,
+    train,
+)
 from finnspect.errors import FlowError
 
 #: Exit code after Ctrl-C, as shells have it.
@@ -31,6 +42,7 @@ app = typer.Typer(
 )
 for module in (doctor, train, models, accuracy, export, build, simulate, report, deploy):
     app.command(name=module.NAME, epilog=module.EXAMPLES)(module.command)
+app.add_typer(datasets.app, name=datasets.NAME, epilog=datasets.EXAMPLES)
 
 
 def _version(wanted: bool) -> None:

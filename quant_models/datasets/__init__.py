@@ -27,9 +27,9 @@ One file with one function under :func:`register_dataset`, imported below (keep 
 
    - a whole image: ``Sample(source, label, group)``;
    - tiles: ``cut_tiles(source, group, label_map, TileRule(height, width, minimum), tally)``; the label
-     map comes from a mask (``mask.astype(int) * label``) or from ``paint_boxes``; 0 is sound, ``IGNORED``
-     not labelled. Tiles with too little defect, or several classes, are left out and counted in the
-     :class:`Tally`;
+     map comes from a mask (``mask.astype(int) * label``) or from ``paint_boxes``; 0 is sound, for
+     ``IGNORED`` and ``DOUBTFUL`` see there. Tiles with too little defect, or several classes, are left
+     out and counted in the :class:`Tally`;
    - crops: ``Sample(..., box=crop_around(box, height, width, margin=0.5, least=32))``.
 
    ``image_size(tree, name)`` reads a picture's size from its header. ``parallel(function, names)`` maps
@@ -54,7 +54,11 @@ with a truncated image, a missing label file, an unknown class, an empty class, 
 """
 
 from quant_models.datasets import (  # noqa: F401  (registers them)
+    bridge_crack,
+    crack_forest,
+    deep_pcb,
     image_folder,
+    magnetic_tile,
     neu,
     synthetic,
 )

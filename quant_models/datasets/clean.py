@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 
 #: A region whose darkest and brightest pixel differ by no more than this shows nothing: it is a border.
 BLANK_RANGE = 2
+#: Share of a part of an official split that may be copies from another part and is simply removed.
+FEW_COPIES = 0.01
 _PER_IMAGE = ("images", "labels", "groups", "sources", "sha256", "pixel_sha256", "parts")
 
 
@@ -29,6 +31,8 @@ def keep(arrays: dict[str, Any], kept: np.ndarray) -> dict[str, Any]:
     taken = dict(arrays)
     for name in _PER_IMAGE:
         values = arrays[name]
+        if name == "parts" and not values:
+            continue
         taken[name] = values[kept] if isinstance(values, np.ndarray) else tuple(values[i] for i in kept)
     return taken
 
@@ -89,7 +93,9 @@ def leaks(arrays: dict[str, Any]) -> dict[tuple[str, str], int]:
     """
     together = joined(len(arrays["labels"]), arrays["groups"], arrays["pixel_sha256"])
     parts = np.array(arrays["parts"])
-    found = {}
+    found: dict[tuple[str, str], int] = {}
+    if not len(parts):
+        return found
     for i, part in enumerate(PARTS):
         for other in PARTS[i + 1 :]:
             count = int(np.isin(together[parts == other], together[parts == part]).sum())
@@ -117,15 +123,22 @@ def settle_official(arrays: dict[str, Any], where: Path | str) -> dict[str, Any]
     return arrays | {"parts": (), "notes": (*arrays["notes"], note)}
 
 
-def drop_copies(arrays: dict[str, Any]) -> dict[str, Any]:
-    """Keep the first of images with identical pixels."""
+def drop_copies(arrays: dict[str, Any], where: Path | str) -> dict[str, Any]:
+    """Keep the first of images with identical pixels, and settle the official split.
+
+    Where more than a few images of a part are copies from another, the split was not made with care: it is
+    judged as it was given, before copies go, and dropped. Few are removed, and the rest is judged.
+    """
+    given = arrays["parts"]
+    if any(count > FEW_COPIES * given.count(other) for (_, other), count in leaks(arrays).items()):
+        arrays = settle_official(arrays, where)
     digests = arrays["pixel_sha256"]
     first: dict[str, int] = {}
     for i, digest in enumerate(digests):
         first.setdefault(digest, i)
     kept = np.array(list(first.values()), dtype=np.int64)
     gone = len(digests) - len(kept)
-    if not gone:
-        return arrays
-    note = f"{gone} images left out: their pixels are identical to an image before them"
-    return keep(arrays, kept) | {"notes": (*arrays["notes"], note)}
+    if gone:
+        note = f"{gone} images left out: their pixels are identical to an image before them"
+        arrays = keep(arrays, kept) | {"notes": (*arrays["notes"], note)}
+    return settle_official(arrays, where)

@@ -17,8 +17,9 @@ from finnspect.package import Preprocessing
 from finnspect_driver.preprocess import channels, preprocess
 
 from quant_models.datasets import cache, clean
+from quant_models.datasets.annotations import check_size
 from quant_models.datasets.archive import opened
-from quant_models.datasets.decode import decode_image
+from quant_models.datasets.decode import decode_image, image_size
 from quant_models.datasets.files import FileTree, fingerprint, unreadable
 from quant_models.datasets.near import group_near_duplicates
 from quant_models.datasets.parallel import parallel
@@ -113,10 +114,15 @@ def _load(
         for difference in catalog.differences:
             log.warning("%s: %s", root or name, difference)
         check_catalog(entry, catalog, root)
+        check_masks(tree, catalog)
         arrays = decode_all(tree, catalog, preprocessing, progress, name)
     clean.check_labels_agree(arrays, root or name)
-    arrays = clean.settle_official(arrays, root or name)
-    return clean.drop_copies(arrays) if catalog.unique else arrays
+    return settle(arrays, catalog, root or name)
+
+
+def settle(arrays: dict[str, Any], catalog: Catalog, where: Path | str) -> dict[str, Any]:
+    """Do to decoded images what their catalog asks for: copies go, an official split that leaks goes."""
+    return (clean.drop_copies if catalog.unique else clean.settle_official)(arrays, where)
 
 
 def resolve_options(entry: Entry, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -215,6 +221,25 @@ def check_catalog(entry: Entry, catalog: Catalog, root: Path | None) -> None:
         raise DataError(f"{where}: no image of class {empty[0]!r}", f"expected layout: {entry.info.layout}")
 
 
+def check_masks(tree: FileTree | None, catalog: Catalog) -> None:
+    """Compare the size of each mask that the loader did not read with its image's, by their headers.
+
+    Raises
+    ------
+    DataError
+        A mask is missing, no image, or of another size.
+    """
+    samples = [sample for sample in catalog.samples if sample.mask is not None]
+    for _ in parallel(lambda sample: check_mask(tree, sample), samples):
+        pass
+
+
+def check_mask(tree: FileTree, sample: Sample) -> None:
+    """Compare the size of a sample's mask with its image's, by their headers."""
+    assert sample.mask is not None
+    check_size(tree, sample.mask, image_size(tree, sample.mask), image_size(tree, sample.source))
+
+
 def _pixel_digest(image: np.ndarray) -> str:
     return hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).data).hexdigest()
 
@@ -247,10 +272,27 @@ def _parts(picture: np.ndarray, samples: Sequence[Sample], tree: FileTree | None
         yield picture[top:bottom, left:right]
 
 
+class Watch:
+    """Sees every picture while a set is decoded, and may let one go that cannot be read."""
+
+    def picture(self, sample: Sample, picture: np.ndarray) -> None:
+        """See a decoded picture, uint8 (H, W) or (H, W, 3)."""
+
+    def failed(self, sample: Sample, error: DataError) -> None:
+        """See an error; to let the picture go, do not raise it."""
+        raise error
+
+
 def decode_all(
-    tree: FileTree | None, catalog: Catalog, preprocessing: Preprocessing, progress: Progress, name: str
+    tree: FileTree | None,
+    catalog: Catalog,
+    preprocessing: Preprocessing,
+    progress: Progress,
+    name: str,
+    watch: Watch | None = None,
 ) -> dict[str, Any]:
     """Return the fields of :class:`DefectDataset` except name and preprocessing."""
+    watch = watch or Watch()
     params = preprocessing.model_dump()
     samples = list(catalog.samples)
     shape = preprocessing.height, preprocessing.width, channels(params)
@@ -259,21 +301,37 @@ def decode_all(
     pixels: list[str] = []
     taken: list[Sample] = []
     by_source = [list(group) for _, group in groupby(samples, key=lambda sample: sample.source)]
-    with closing(parallel(lambda group: _read(tree, group[0]), by_source)) as pictures:
-        done = 0
-        for group, (picture, file_digest, pixel_digest) in zip(by_source, pictures, strict=True):
-            for sample, part in zip(group, _parts(picture, group, tree), strict=True):
-                done += 1
-                if done % _REPORT_EVERY == 0:
-                    progress(f"{name}: {done} of {len(samples)} images")
+    blank = done = 0
+
+    def read(group: list[Sample]) -> tuple[np.ndarray, str, str] | DataError:
+        try:
+            return _read(tree, group[0])
+        except DataError as error:
+            return error
+
+    with closing(parallel(read, by_source)) as results:
+        for group, result in zip(by_source, results, strict=True):
+            done += len(group)
+            if done // _REPORT_EVERY > (done - len(group)) // _REPORT_EVERY:
+                progress(f"{name}: {done} of {len(samples)} images")
+            try:
+                if isinstance(result, DataError):
+                    raise result
+                picture, file_digest, pixel_digest = result
+                parts = list(_parts(picture, group, tree))
+            except DataError as error:
+                watch.failed(group[0], error)
+                continue
+            watch.picture(group[0], picture)
+            for sample, part in zip(group, parts, strict=True):
                 if sample.box is not None and clean.is_blank(part):
+                    blank += 1
                     continue
                 # In this thread: many small matrix products in several would wait for each other.
                 images[len(taken)] = preprocess(part, params)
                 taken.append(sample)
                 pixels.append(pixel_digest if part is picture else _pixel_digest(part))
                 files.append(file_digest)
-    blank = len(samples) - len(taken)
     return {
         "class_names": tuple(catalog.class_names),
         "images": images[: len(taken)],

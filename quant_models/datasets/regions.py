@@ -13,8 +13,10 @@ from quant_models.datasets.annotations import Box
 from quant_models.datasets.records import Sample
 
 Region = tuple[int, int, int, int]
-#: Label of a region's pixels that belong to no class that is classified: a tile that has any is left out.
+#: Label of pixels of no known class: a tile that has any is left out.
 IGNORED = -1
+#: Label of pixels that may hide a defect: a tile that has any, and no defect beside it, is left out.
+DOUBTFUL = -2
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,8 @@ def cut_tiles(
     Parameters
     ----------
     labels
-        Integers, shape (H, W) of the picture: the label of each pixel; 0 is sound, :data:`IGNORED` not
-        labelled.
+        Integers, shape (H, W) of the picture: the label of each pixel; 0 is sound, and see
+        :data:`IGNORED` and :data:`DOUBTFUL`.
     rule
         Size of tiles and least defect. The pixels of one class must reach the minimum.
     tally
@@ -122,7 +124,8 @@ def cut_tiles(
     samples = []
     for i, box in enumerate(grid):
         present = {value: int(counts[value][i]) for value in values if counts[value][i]}
-        if IGNORED in present:
+        doubtful = present.pop(DOUBTFUL, 0)
+        if IGNORED in present or (doubtful and not present):
             tally.add(UNSURE)
         elif len(present) > 1:
             tally.add(MIXED)

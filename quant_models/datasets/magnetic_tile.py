@@ -1,0 +1,87 @@
+"""``magnetic-tile``: magnets for motors, five defects and sound ones, each view at about six exposures.
+
+The folder gives the class: ``MT_<Class>/Imgs/exp<exposure>_num_<number>.jpg``, with a mask of the same name
+ending in ``.png``. ``number`` counts time: exposures of one view follow each other closely, over the folders,
+because a view can be sound in one exposure and defective in the next. They are one group.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+
+from quant_models.datasets.files import FileTree
+from quant_models.datasets.records import Catalog, Sample
+from quant_models.datasets.registry import DatasetInfo, register_dataset
+
+CLASS_NAMES = ("blowhole", "break", "crack", "fray", "free", "uneven")
+_FOLDERS = ("MT_Blowhole", "MT_Break", "MT_Crack", "MT_Fray", "MT_Free", "MT_Uneven")
+_PUBLISHED = (115, 85, 57, 32, 952, 103)
+_FREE = CLASS_NAMES.index("free")
+_NAME = re.compile(r"exp(?P<exposure>\d+)_num_(?P<number>\d+)")
+#: Numbers further apart than this belong to different views.
+VIEW_GAP = 100
+
+MAGNETIC_TILE = DatasetInfo(
+    name="magnetic-tile",
+    task="6 classes (task=types) or good and defect (task=binary)",
+    description="magnetic tiles, grey, views at several exposures kept together; free is the sound class",
+    size="1344 images of 103-632 x 222-403 pixels, 952 free and 32 to 115 of each defect",
+    licence="none stated; for research",
+    url="https://github.com/abin24/Magnetic-tile-defect-datasets.",
+    layout="MT_<Class>/Imgs/exp<e>_num_<n>.jpg with a mask .png of the same name; a folder or an archive",
+    needs_path=True,
+    options={"task": ("types", "binary")},
+)
+
+
+def _number(tree: FileTree, name: str) -> int:
+    match = _NAME.fullmatch(PurePosixPath(name).stem)
+    if match is None:
+        raise tree.fault(name, "is not called exp<exposure>_num_<number>", "restore its name from the source")
+    return int(match["number"])
+
+
+def _of_class(tree: FileTree, folder: str) -> list[str]:
+    """Return the images of a class; each has a mask and each mask an image."""
+    names, _ = tree.images(f"{folder}/{name}" for name in tree.at(folder).files())
+    stems = {
+        ending: {name[: -len(ending)] for name in names if name.endswith(ending)}
+        for ending in (".jpg", ".png")
+    }
+    odd = [name for name in names if not name.endswith((".jpg", ".png"))]
+    if odd:
+        raise tree.fault(odd[0], "is neither an image .jpg nor a mask .png", "take it out of the folder")
+    for stem in sorted(stems[".jpg"] ^ stems[".png"]):
+        have, lack = ("image", "mask") if stem in stems[".jpg"] else ("mask", "image")
+        ending = ".jpg" if have == "image" else ".png"
+        raise tree.fault(
+            stem + ending,
+            f"is {'an' if have == 'image' else 'a'} {have} without {lack}",
+            "fetch the set again",
+        )
+    return sorted(f"{stem}.jpg" for stem in stems[".jpg"])
+
+
+@register_dataset(MAGNETIC_TILE, version=1)
+def open_magnetic_tile(tree: FileTree, task: str) -> Catalog:
+    """List the images of the magnetic tile set."""
+    root = tree.locate(*_FOLDERS, layout=MAGNETIC_TILE.layout)
+    found = []
+    differences = []
+    for label, (folder, published) in enumerate(zip(_FOLDERS, _PUBLISHED, strict=True)):
+        names = _of_class(tree, f"{root}/{folder}/Imgs".strip("/"))
+        found += [(_number(tree, name), name, label) for name in names]
+        if len(names) != published:
+            differences.append(f"{folder} holds {len(names)} images; the published set has {published}")
+    view, last = -1, None
+    groups = {}
+    for number, name, _ in sorted(found):
+        view += last is None or number - last > VIEW_GAP
+        groups[name], last = f"view{view:03d}", number
+    binary = task == "binary"
+    samples = [
+        Sample(name, int(label != _FREE) if binary else label, groups[name], mask=name[:-4] + ".png")
+        for _, name, label in found
+    ]
+    return Catalog(("good", "defect") if binary else CLASS_NAMES, samples, differences=tuple(differences))
