@@ -370,7 +370,7 @@ class Build:
         )
 
     def report(self) -> StageResult:
-        """Write ``report.json`` and ``report.md``."""
+        """Write ``report.json``, ``report.md`` and ``report.html``."""
         from finnspect.deploy import check_deployable
 
         self.frontend()
@@ -389,21 +389,26 @@ class Build:
             stages.append(tested)
 
         def body(folder: Path) -> None:
+            from finnspect.report.html import page
             from finnspect.report.make import make_report
             from finnspect.report.summary import markdown
 
-            report = make_report(self.package, self.board, self.toolchain, stages)
+            home = self.runner.root / "report"
+            report = make_report(self.package, self.board, self.toolchain, stages, self.run, home)
             (folder / "report.json").write_text(report.to_json())
             (folder / "report.md").write_text(markdown(report))
+            (folder / "report.html").write_text(page(report, folder, self.run))
 
         return self._once(
             "report",
-            version=1,
+            version=2,
             inputs={
                 "package": self.package.digest,
                 "stages": {stage.name: [stage.key, stage.digest, stage.seconds] for stage in stages},
                 "python": platform.python_version(),
-                "sources": source_hash("finnspect.report.make", "finnspect.report.summary"),
+                "sources": source_hash(
+                    "finnspect.report.make", "finnspect.report.summary", "build/finnspect/report"
+                ),
             },
             body=body,
         )

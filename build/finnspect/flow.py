@@ -6,6 +6,8 @@ stages are in ``build_stages.py``.
 
 from __future__ import annotations
 
+import logging
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from finnspect.board import Board
     from finnspect.report.model import Report
 
+logger = logging.getLogger(__name__)
+
+#: Folder of the report of a build that failed, within that of the build.
+FAILED_REPORT = "report.failed"
 _TRAIN_PACKAGES = ("torch", "brevitas", "lightning", "numpy", "scipy", "pillow")
 _EXPORT_PACKAGES = ("torch", "brevitas", "numpy", "onnx", "qonnx")
 
@@ -319,18 +325,33 @@ def build(request: BuildRequest, progress: Progress | None = None) -> BuildResul
     config = request.load_config(package.info.model)
     root = build_folder(request.out, package, request.board)
     with StageRunner(root, progress) as runner:
-        stages = Build(
-            runner,
-            package,
-            request.load_board(),
-            request.load_toolchain(),
-            config,
-            request.run,
-        )
-        reported = stages.report()
+        board, toolchain = request.load_board(), request.load_toolchain()
+        stages = Build(runner, package, board, toolchain, config, request.run)
+        try:
+            reported = stages.report()
+        except Exception as error:
+            _report_failure(error, runner, package, board, toolchain)
+            raise
+        shutil.rmtree(root / FAILED_REPORT, ignore_errors=True)
     path = reported.folder / "report.json"
     deployed = find_deploy(root) if stages.deploys else None
     return BuildResult(root, load_report(path), path, deployed, tuple(runner.results))
+
+
+def _report_failure(
+    error: Exception, runner: StageRunner, package: ModelPackage, board: Board, toolchain: str
+) -> None:
+    """Write a report that says where and why the build stopped; nothing here may hide the error."""
+    try:
+        from finnspect.report.failed import make_failed_report, write_failed
+
+        found = make_failed_report(
+            package, board, toolchain, runner.root, error, runner.running, runner.results
+        )
+        path = write_failed(found, runner.root)
+        runner.progress.line(f"failed; a report that says where and why: {path}")
+    except Exception:
+        logger.exception("no report of the failure was written")
 
 
 def simulate(

@@ -129,6 +129,8 @@ class StageRunner:
         self.results: list[StageResult] = []
         self._lock = FileLock(self.root / LOCK)
         self._shown: tuple[str, str] | None = None
+        #: Name of the stage that runs, or that failed; None between two.
+        self.running: str | None = None
 
     def __enter__(self) -> StageRunner:
         try:
@@ -193,7 +195,9 @@ class StageRunner:
             self.progress.line(f"{name:<10} up to date")
         else:
             why = _why(marker, document, folder)
+            self.running = name
             result = self._run_body(name, key, document, body, products, why)
+            self.running = None
             self.progress.line(f"{name:<10} done in {clock(result.seconds)}")
         self.results.append(result)
         return result

@@ -110,7 +110,8 @@ def test_place_route_and_pack_commands(tmp_path):
     assert argv[3:] == (
         *("--85k", "--package", "CABGA381", "--speed", "6"),
         *("--json", "synth.json", "--lpf", "board.lpf", "--textcfg", "pnr.config"),
-        *("--report", "pnr.json", "--freq", "75", "--seed", "7", "--timing-allow-fail"),
+        *("--report", "pnr.json", "--freq", "75", "--seed", "7"),
+        *("--write", "placed.json", "--timing-allow-fail"),
     )
     pack = ecp5.pack_command("x.bit").argv
     assert pack[3:] == ("--compress", "--freq", "62.0", "--input", "pnr.config", "--bit", "x.bit")

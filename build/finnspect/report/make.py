@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from finnspect.doctor import available_cores, tool_versions
 from finnspect.emit import Accelerator
 from finnspect.ir import DataflowGraph, Depthwise, Layer, MatVec
 from finnspect.package import ModelPackage
+from finnspect.report.detail import make_detail
 from finnspect.report.model import (
     BoardReport,
     Exactness,
@@ -30,12 +32,20 @@ from finnspect.report.model import (
     TestSet,
 )
 from finnspect.stages import StageResult
+from finnspect.toolchains.floorplan import FILE as FLOORPLAN
 from finnspect.toolchains.result import BitstreamResult
 
 _COMPARED = "RTL simulation against the integer reference, every logit of every image"
 
 
-def make_report(package: ModelPackage, board: Board, toolchain: str, stages: Sequence[StageResult]) -> Report:
+def make_report(
+    package: ModelPackage,
+    board: Board,
+    toolchain: str,
+    stages: Sequence[StageResult],
+    run: Path | None = None,
+    report_folder: Path | None = None,
+) -> Report:
     """Return the report of a build.
 
     Parameters
@@ -43,6 +53,10 @@ def make_report(package: ModelPackage, board: Board, toolchain: str, stages: Seq
     stages
         The finished stages ``frontend``, ``folding``, ``fifos``, ``rtl``, ``simulation``, ``bitstream``,
         ``deploy``, and ``test`` where the training run is at hand.
+    run
+        The training run, where it is at hand.
+    report_folder
+        Where the report will lie; a run is named relative to it.
     """
     folder = {stage.name: stage.folder for stage in stages}
     graph = DataflowGraph.load(folder["frontend"])
@@ -97,8 +111,10 @@ def make_report(package: ModelPackage, board: Board, toolchain: str, stages: Seq
             for stage in stages
         ],
         machine=Machine(platform=platform.platform(), cpu_cores=available_cores()),
+        detail=make_detail(graph, core, board, bits, folder),
         files={
             **_made(package, board, bits, "deploy" in folder),
+            **_beside(folder["bitstream"], run, report_folder),
             "core": "../rtl/core/manifest.json",
             "dataflow graph": "../frontend/dataflow.json",
             "simulation": "../simulation/simulation.json",
@@ -114,6 +130,14 @@ def _fifos(sizing: Mapping[str, Any]) -> Fifos:
             value=sizing["unsized_bits"], unit="bits", kind="estimated", source="what the branches can hold"
         ),
     )
+
+
+def _beside(bitstream: Path, run: Path | None, report_folder: Path | None) -> dict[str, str]:
+    """Return what only the page reads, where it is there."""
+    files = {"floor plan": f"../bitstream/{FLOORPLAN}"} if (bitstream / FLOORPLAN).is_file() else {}
+    if run is not None and report_folder is not None:
+        files["training run"] = os.path.relpath(run, report_folder)
+    return files
 
 
 def _made(package: ModelPackage, board: Board, bits: BitstreamResult, deployed: bool) -> dict[str, str]:

