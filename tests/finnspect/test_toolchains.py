@@ -146,6 +146,20 @@ def test_a_road_without_timing_claims_none():
     assert speed.fps.source.startswith("clock asked for")
 
 
+def test_hardware_that_was_not_simulated_has_estimates_only():
+    finns = result(
+        fmax_mhz=110.0, tools={"post-route": "Vivado (FINN)"}, cycles_per_frame=1250.0, latency_cycles=3000.0
+    )
+    speed = make._performance(SIMULATION, finns)
+    for figure, value in ((speed.cycles_per_frame, 1250), (speed.latency, 3000)):
+        assert (figure.value, figure.kind, figure.source) == (value, "estimated", "FINN's estimates")
+    assert (speed.fps.value, speed.fps.kind) == (80_000, "estimated")
+    assert speed.fps.source == "post-route clock / estimated cycles a frame (FINN's estimates)"
+    assert speed.efficiency.kind == "estimated"
+    assert speed.clock.kind == "post-route"
+    assert make._performance(SIMULATION, result()).cycles_per_frame.kind == "simulated"
+
+
 def test_figures_name_the_tool_they_are_from():
     tools = {"post-synthesis": "yosys", "post-route": "nextpnr-xilinx"}
     done = result(
