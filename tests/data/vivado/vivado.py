@@ -209,7 +209,9 @@ class Session:
                 "DRC INBB-3", f"Black Box Instances: cell of type '{hidden.pop()}' has undefined contents"
             )
         for name, source in self.sources.items():
-            for image in re.findall(r'"([\w./]+\.mem)"', source):
+            # A default that every instance overrides is no file.
+            given = re.sub(r"\bparameter\b[^,)]*", "", source)
+            for image in re.findall(r'"([\w./]+\.mem)"', given):
                 if not Path(image).is_file():
                     self.error("Synth 8-4445", f"could not open $readmem data file '{image}' [{name}:1]")
         for name in self.xdc:
