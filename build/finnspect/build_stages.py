@@ -311,6 +311,7 @@ class Build:
                     folder,
                     self.runner.note,
                     model.folder,
+                    self.package.path,
                 )
             )
 

@@ -114,6 +114,9 @@ def test_the_doctor_lists_them_all(machine):
     missing = checks["toolchain vivado"]
     assert (missing.ok, missing.group) == (False, "optional")
     assert missing.remedy == vivado.REMEDY
+    finn = checks["toolchain finn"]
+    assert "absent" not in finn.version
+    assert finn.needed_for.startswith("no bitstream without Vivado (no program 'vivado' on PATH), Vitis HLS")
 
 
 def test_the_guide_and_the_help_name_them_all():

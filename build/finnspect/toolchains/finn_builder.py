@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
+
 from finnspect.board import Board
 from finnspect.doctor import distribution_version
 from finnspect.errors import ToolError
@@ -92,6 +94,7 @@ def build_bitstream(
     clock_mhz: float | None,
     out_dir: Path,
     progress: Callable[[str], None] = lambda line: None,
+    images: np.ndarray | None = None,
 ) -> BitstreamResult:
     """Write the folder of FINN's build, and run it where Vivado is.
 
@@ -103,6 +106,8 @@ def build_bitstream(
         Core clock; the board's default if None.
     out_dir
         Gets the folder ``finn`` and, after a build, bit file, ``.hwh`` and ``bitstream.json``.
+    images
+        On which FINN's graph is compared with the reference, uint8 (N, H, W, C); a few random ones if None.
 
     Raises
     ------
@@ -116,7 +121,7 @@ def build_bitstream(
     folder = out_dir / FOLDER
     clock = core_clock_mhz(board, clock_mhz)
     graph = DataflowGraph.load(graph_dir)
-    handoff = write_build_folder(graph, folding, finn_model_path, board, clock, folder, progress)
+    handoff = write_build_folder(graph, folding, finn_model_path, board, clock, folder, progress, images)
     graph.save(folder / GRAPH_DIR)
     seconds = {"finn-steps": time.monotonic() - begun}
     if missing := missing_tools():
