@@ -67,7 +67,7 @@ def test_auto_takes_the_best_that_is_here_and_says_why(machine):
     found = choose(None, "pynq-z1")
     assert found.toolchain == "openxc7"
     assert "vivado would come first" in found.said[0]
-    assert "nextpnr-xilinx 0.8.2-71-g3fb8 found" in found.said[0]
+    assert "nextpnr-xilinx 0.8.2-71-g3fb8, prjxray files " in found.said[0]
     machine.vivado()
     found = choose("auto", "pynq-z1")
     assert (found.toolchain, found.said) == (
