@@ -45,6 +45,8 @@ _METRICS = (
     "val_accuracy",
     "float_test_accuracy",
     "float_val_accuracy",
+    "reject",
+    "rejected",
     "images",
     "weights",
     "macs",

@@ -19,8 +19,9 @@ import torch
 from finnspect.package import Preprocessing
 from torch import nn
 
-from quant_models.evaluate import evaluate
+from quant_models.evaluate import evaluate, logits_of
 from quant_models.models import build_float_twin, build_model, default_image_size, model_cost, parse_name
+from quant_models.reject import reject_figures, reject_rule
 from quant_models.training.calibrate import quantize_from
 from quant_models.training.config import AugmentConfig, TrainConfig
 from quant_models.training.data import TrainingData, load_training_data
@@ -131,7 +132,7 @@ def train(config: TrainConfig, progress: Callable[[str], None] = _LOG.info) -> P
     data = load_training_data(config, preprocessing, progress)
     with whole_folder(config.run_dir) as folder:
         trained = fit(config, data, progress)
-        metrics = _metrics(config, data, trained, time.perf_counter() - start)
+        metrics = _metrics(config, preprocessing, data, trained, time.perf_counter() - start)
         write_run(
             folder,
             {
@@ -162,7 +163,9 @@ def _check_topology(config: TrainConfig, preprocessing: Preprocessing) -> None:
         build_float_twin(config.model, 2, (preprocessing.height, preprocessing.width, channels))
 
 
-def _metrics(config: TrainConfig, data: TrainingData, trained: Trained, seconds: float) -> dict[str, Any]:
+def _metrics(
+    config: TrainConfig, preprocessing: Preprocessing, data: TrainingData, trained: Trained, seconds: float
+) -> dict[str, Any]:
     """Measure both networks; the only place that reads the test part."""
 
     def measure(net: nn.Module, phase: PhaseResult) -> dict[str, Any]:
@@ -175,6 +178,7 @@ def _metrics(config: TrainConfig, data: TrainingData, trained: Trained, seconds:
     cost = model_cost(trained.model, data.input_shape)
     twin = measure(trained.twin, trained.float_phase)
     model = measure(trained.model, trained.quant_phase)
+    reject = reject_rule(logits_of(trained.model, data.val.images).numpy())
     return {
         "kind": "measured in torch; accuracies are shares of 1, the epoch kept has the smallest loss on val",
         "model": config.model,
@@ -186,6 +190,10 @@ def _metrics(config: TrainConfig, data: TrainingData, trained: Trained, seconds:
         "float_val_accuracy": twin["val"]["accuracy"],
         "float": twin,
         "quantized": model,
+        "reject": reject,
+        "rejected": reject_figures(
+            trained.model, reject["threshold"], data.test, config.dataset, preprocessing
+        ),
         "images": {"train": len(data.train), "val": len(data.val), "test": len(data.test)},
         "weights": cost.weights,
         "macs": cost.macs,
