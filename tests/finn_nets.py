@@ -55,12 +55,13 @@ def build_without_vivado(root):
     result = compile_package(make_package(root / "package", random_qonnx(4)), root / "frontend")
     result.graph.save(root / "frontend")
     folding = choose_folding(result.graph, 3000)
+    finn_builder.prepare(
+        root / "frontend", result.finn_model_path, folding, BOARD, None, root / "out" / "finn"
+    )
     with pytest.MonkeyPatch.context() as patch, pytest.raises(ToolError) as caught:
         patch.delenv("XILINX_VIVADO", raising=False)
         patch.setenv("PATH", str(root))
-        finn_builder.build_bitstream(
-            root / "frontend", result.finn_model_path, folding, BOARD, None, root / "out"
-        )
+        finn_builder.build_bitstream(root / "out" / "finn", BOARD, root / "built")
     return caught.value
 
 

@@ -32,35 +32,50 @@ def roads(tmp_path_factory):
     """Build by one road after the other into one folder; return it, and what each left."""
     root = tmp_path_factory.mktemp("roads")
     make_package(root / "package", random_qonnx(2))
-    built = {}
+    built, finns = {}, ""
     with pytest.MonkeyPatch.context() as patch:
         search = os.environ["PATH"]
         patch.setenv("OPENXC7", str(install_openxc7(root / "openxc7")))
         for road in ROADS:
             if road == "vivado":
                 patch.setenv("VIVADO", str(install_vivado(root / "vivado")))
-            if road == "finn":
-                install_finn(root, patch, search)
             options = ["--package", root / "package", "--out", root / "out", "--board", "pynq-z2"]
-            assert run(["build", "--toolchain", road, *map(str, options)]) == 0, road
+            command = ["build", "--toolchain", road, *map(str, options)]
+            if road == "finn":
+                patch.delenv("XILINX_VIVADO", raising=False)
+                assert run(command) == 1, "without Vivado"
+                finns = (root / "out" / "tiny-test-pynq-z2" / "finn" / "stage.json").read_text()
+                install_finn(root, patch, search)
+            assert run(command) == 0, road
             folder = root / "out" / "tiny-test-pynq-z2"
             path = root / f"{road}.zip"
             path.write_bytes(find_deploy(folder).read_bytes())
             keys = {stage: read_marker(folder / stage)["key"] for stage in (*BEFORE, "bitstream")}
             built[road] = path, load_report(folder), keys
-    return root, built
+    return root, built, finns
 
 
 def test_another_road_builds_only_what_is_its_own(roads):
-    _, built = roads
+    _, built, _ = roads
     keys = [keys for _, _, keys in built.values()]
     for stage in BEFORE:
         assert len({each[stage] for each in keys}) == 1, stage
     assert len({each["bitstream"] for each in keys}) == len(ROADS)
 
 
+def test_the_folder_of_finns_build_stays_and_is_not_made_twice(roads):
+    root, built, without_vivado = roads
+    folder = root / "out" / "tiny-test-pynq-z2" / "finn"
+    assert (folder / "stage.json").read_text() == without_vivado
+    assert {"model.onnx", "run_finn.py", "README.txt", "reference"} <= {
+        path.name for path in folder.iterdir()
+    }
+    assert not (folder / "output").exists()
+    assert "finn" in [stage.name for stage in built["finn"][1].stages]
+
+
 def test_the_zips_share_one_format_and_name_their_shell(roads):
-    _, built = roads
+    _, built, _ = roads
     found = {road: read_deploy(path) for road, (path, _, _) in built.items()}
     shells = {road: info.shell for road, (info, _) in found.items()}
     assert shells == dict.fromkeys(ROADS, "finnspect-axi") | {"finn": "finn-iodma"}
@@ -82,7 +97,7 @@ def test_the_zips_share_one_format_and_name_their_shell(roads):
 
 
 def test_the_driver_takes_the_back_end_that_the_zip_names(roads, monkeypatch):
-    _, built = roads
+    _, built, _ = roads
     for name in ("finn_iodma.FinnIodma", "finnspect_axi.FinnspectAxi"):
         monkeypatch.setattr(f"finnspect_driver.backends.{name}", lambda *_args, name=name: name)
     for road, (path, _, _) in built.items():
@@ -91,7 +106,7 @@ def test_the_driver_takes_the_back_end_that_the_zip_names(roads, monkeypatch):
 
 
 def test_the_reports_say_what_each_figure_is(roads):
-    _, built = roads
+    _, built, _ = roads
     speed = {road: report.performance for road, (_, report, _) in built.items()}
     assert {road: each.cycles_per_frame.kind for road, each in speed.items()} == dict.fromkeys(
         ROADS, "simulated"
@@ -103,7 +118,7 @@ def test_the_reports_say_what_each_figure_is(roads):
 
 
 def test_another_folding_compiles_nothing_again(roads, tmp_path):
-    root, _ = roads
+    root, _, _ = roads
     folder = root / "out" / "tiny-test-pynq-z2"
     before = {stage: (folder / stage / "stage.json").read_bytes() for stage in BEFORE}
     layers = np.array([layer.pe or 0 for layer in load_report(folder).layers])

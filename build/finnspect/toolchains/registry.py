@@ -46,6 +46,8 @@ class Job:
         Folder of the front end: dataflow graph and FINN's model.
     package_dir
         The model package: its golden images.
+    prepared
+        What the road's ``prepare`` left.
     """
 
     accelerator: Accelerator
@@ -57,6 +59,7 @@ class Job:
     progress: Callable[[str], None]
     model_dir: Path | None = None
     package_dir: Path | None = None
+    prepared: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,8 @@ class Toolchain:
         ``auto`` may choose it; otherwise it must be asked for.
     virtual
         A deploy zip is made although there is no bitstream: for the virtual board.
+    prepare
+        Runs before, as a stage of its own: its result is kept where ``build`` fails.
     short_of
         Returns what else a bitstream needs, each in words; without, the road runs but ends before.
     """
@@ -91,6 +96,7 @@ class Toolchain:
     build: Callable[[Job], BitstreamResult]
     automatic: bool = True
     virtual: bool = False
+    prepare: Callable[[Job], None] | None = None
     short_of: Callable[[], list[str]] = list
 
     @property
@@ -194,15 +200,15 @@ def _finn_short_of() -> list[str]:
     return missing_tools()
 
 
-def _finn_build(job: Job) -> BitstreamResult:
+def _finn_prepare(job: Job) -> None:
     from finnspect.folding import Folding
     from finnspect.frontend.compile import FINN_MODEL_FILE
     from finnspect.package import ModelPackage
-    from finnspect.toolchains.finn_builder import build_bitstream
+    from finnspect.toolchains.finn_builder import prepare
 
     assert job.model_dir is not None
     assert job.package_dir is not None
-    return build_bitstream(
+    prepare(
         job.model_dir,
         job.model_dir / FINN_MODEL_FILE,
         Folding.of(job.accelerator.manifest["folding"]),
@@ -212,6 +218,13 @@ def _finn_build(job: Job) -> BitstreamResult:
         job.progress,
         ModelPackage.load(job.package_dir).golden().images[:_FINN_IMAGES],
     )
+
+
+def _finn_build(job: Job) -> BitstreamResult:
+    from finnspect.toolchains.finn_builder import build_bitstream
+
+    assert job.prepared is not None
+    return build_bitstream(job.prepared, job.board, job.out_dir, job.progress)
 
 
 _ALL = (
@@ -245,6 +258,7 @@ _ALL = (
         _finn_versions,
         _finn_build,
         automatic=False,  # without Vivado it writes the folder of the build and stops: only for who asks
+        prepare=_finn_prepare,
         short_of=_finn_short_of,
     ),
     Toolchain(

@@ -360,7 +360,7 @@ def timing(config, clock, period):
 def main(config_file, *arguments):
     config = json.loads(Path(config_file).read_text())
     if arguments == ("-version",):
-        # Releases from 2023.2 on write their name small.
+        # Some releases write their name small.
         name = "vivado" if _year(config) >= (2023, 2) else "Vivado"
         print(f"{name} v{config['version']} (64-bit)\nSW Build 3526262 on Mon Apr 18 15:47:01 MDT 2022")
         return 0
