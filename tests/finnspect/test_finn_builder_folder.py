@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 import subprocess
@@ -227,3 +228,34 @@ def test_the_script_takes_the_version_that_the_folder_was_checked_with(folder, v
     assert done.returncode == 2
     assert f"finn-plus is {version}, this folder was made and checked with 0.0.1" in done.stderr
     assert script(folder, "--check", "--any-version").returncode == 0
+
+
+def test_the_script_calls_finn_as_finn_is(folder):
+    """The stand-in has these functions too; here it is the installed FINN that must take the calls."""
+    calls = {
+        ast.unparse(node.func): node
+        for node in ast.walk(ast.parse((folder / "run_finn.py").read_text()))
+        if isinstance(node, ast.Call)
+    }
+    code = (
+        "import inspect, json, sys\n"
+        "from finn.interface.run_finn import ensure_ld_library_path, prepare_finn\n"
+        "from finn.interface.settings import FINNSettings\n"
+        "from finn.builder.build_dataflow_config import DataflowBuildConfig\n"
+        "import finn.xsi; finn.xsi.SimEngine = None\n"
+        "from finn.util.settings import initialize_dummy_settings; initialize_dummy_settings()\n"
+        "from finn.builder.build_dataflow import build_dataflow_cfg\n"
+        "for name, (count, words) in json.loads(sys.argv[1]).items():\n"
+        "    inspect.signature(eval(name)).bind(*range(count), **dict.fromkeys(words))\n"
+    )
+    names = ["ensure_ld_library_path", "FINNSettings.init", "prepare_finn", "build_dataflow_cfg"]
+    names += ["DataflowBuildConfig.construct_from"]
+    given = {name: (len(calls[name].args), [word.arg for word in calls[name].keywords]) for name in names}
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(given)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+    )
+    assert done.returncode == 0, done.stderr
