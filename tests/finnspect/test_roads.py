@@ -129,3 +129,18 @@ def test_another_folding_compiles_nothing_again(roads, tmp_path):
     after = {stage: (folder / stage / "stage.json").read_bytes() for stage in BEFORE}
     assert [stage for stage in BEFORE if after[stage] != before[stage]] == ["folding", "rtl", "simulation"]
     assert np.any(np.array([layer.pe or 0 for layer in load_report(folder).layers]) > layers)
+
+
+def test_a_zip_of_an_earlier_road_is_not_given_out(roads, monkeypatch, capsys):
+    """After a build that makes none, the zip that lies there is another design's."""
+    root, _, _ = roads
+    folder = root / "out" / "tiny-test-pynq-z2"
+    marker = json.loads((folder / "bitstream" / "stage.json").read_text())
+    marker["inputs"]["toolchain"], marker["digest"] = "synth", "0" * 64
+    monkeypatch.setattr(
+        "finnspect.flow.read_marker",
+        lambda path: marker if path.name == "bitstream" else read_marker(path),
+    )
+    assert run(["deploy", str(folder), "--output", str(root / "copy.zip")]) == 1
+    assert "with toolchain synth, made none" in capsys.readouterr().err
+    assert not (root / "copy.zip").exists()
