@@ -17,11 +17,11 @@ PYTHON = python3## Python 3.11 that makes the environment [python3]
 VENV = .venv## folder of the environment [.venv]
 
 STAMP := $(VENV)/.finnspect-bootstrapped
-ENV_FILES := build/env/torch.txt build/env/requirements.lock build/env/bootstrap.sh pyproject.toml
+ENV_FILES := $(addprefix build/env/,torch.txt requirements.lock bootstrap.sh common.sh) pyproject.toml
 BIN := $(VENV)/bin
 DRIVER_VENV := $(VENV)-driver
 DRIVER_STAMP := $(DRIVER_VENV)/.finnspect-bootstrapped
-DRIVER_FILES := build/env/driver.lock build/env/bootstrap_driver.sh hw/driver/pyproject.toml
+DRIVER_FILES := $(addprefix build/env/,driver.lock bootstrap_driver.sh common.sh) hw/driver/pyproject.toml
 DRIVER_PYTEST = $(DRIVER_VENV)/bin/python -m pytest tests/driver
 CORES := $(shell nproc)
 WORKERS := $(shell [ $(CORES) -gt 4 ] && echo 4 || echo $(CORES))

@@ -40,6 +40,8 @@ _METRICS = (
     "val_accuracy",
     "float_test_accuracy",
     "float_val_accuracy",
+    "reject",
+    "rejected",
     "images",
     "weights",
     "macs",
