@@ -40,8 +40,6 @@ _METRICS = (
     "val_accuracy",
     "float_test_accuracy",
     "float_val_accuracy",
-    "reject",
-    "rejected",
     "images",
     "weights",
     "macs",
