@@ -14,6 +14,7 @@ FOLDING =## JSON file with PE and SIMD of every layer, by hand [none]
 TOOLCHAIN =## tools that make the bitstream: auto, ecp5, vivado, openxc7, finn; or vivado-ooc, synth, none: no bitstream [auto]
 OUT =## folder for everything that is made [out]
 PYTHON = python3## Python 3.11 that makes the environment [python3]
+BENCH =## options of the hardware benchmark, as --quick or --network cnn5_w4a4 --technology xc7 ecp5 [none]
 VENV = .venv## folder of the environment [.venv]
 
 STAMP := $(VENV)/.finnspect-bootstrapped
@@ -31,7 +32,7 @@ BUILD_OPTIONS = $(call option,--board,BOARD)$(call option,--model,MODEL)$(call o
     $(call option,--data,DATA)$(call option,--package,PACKAGE)$(call option,--toolchain,TOOLCHAIN)$\
     $(call option,--target-fps,TARGET_FPS)$(call option,--folding,FOLDING)$(call option,--out,OUT)
 
-.PHONY: hw test test-fast test-driver lint bench fit-costs bootstrap lock clean help
+.PHONY: hw test test-fast test-driver lint bench fit-costs accuracy bootstrap lock clean help
 
 hw: $(STAMP) ## model package (or, with DATASET, a training first) to bitstream and deploy zip
 	@$(BIN)/finnspect build$(BUILD_OPTIONS)
@@ -50,11 +51,16 @@ lint: $(STAMP) ## ruff: rules and layout
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: $(STAMP) ## speed of the integer reference against QONNX's execution
+bench: $(STAMP) ## speed of the integer reference; cells, cycles and simulation speed of the bench networks
 	$(BIN)/python -m finnspect.bench$(call option,--package,PACKAGE)
+	@mkdir -p '$(OUT)'
+	$(BIN)/python -m finnspect.bench_hardware --cache '$(OUT)/cache' --json '$(OUT)/bench.json' $(BENCH)
 
 fit-costs: $(STAMP) ## cost models of the folding search, fitted anew to synthesis of hw/rtl (an hour; resumes)
 	$(BIN)/python -m finnspect.analysis.fit
+
+accuracy: $(STAMP) ## the accuracy table: sets x models x seeds; hours, goes on where it was stopped (DATA: folder of the sets)
+	@$(BIN)/finnspect accuracy$(call option,--data-root,DATA)$(call option,--out,OUT)
 
 bootstrap: $(STAMP) ## only prepare the environment
 	@$(BIN)/finnspect doctor

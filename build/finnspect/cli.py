@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from finnspect import __version__
-from finnspect.commands import build, deploy, doctor, export, report, simulate, train
+from finnspect.commands import accuracy, build, deploy, doctor, export, models, report, simulate, train
 from finnspect.errors import FlowError
 
 #: Exit code after Ctrl-C, as shells have it.
@@ -29,7 +29,7 @@ app = typer.Typer(
     epilog="First steps: `finnspect doctor` looks at this machine, `finnspect build` makes a bitstream "
     "of the model that comes with finnspect. Every command has its own --help with examples.",
 )
-for module in (doctor, train, export, build, simulate, report, deploy):
+for module in (doctor, train, models, accuracy, export, build, simulate, report, deploy):
     app.command(name=module.NAME, epilog=module.EXAMPLES)(module.command)
 
 

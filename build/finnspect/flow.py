@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from finnspect.config import BuildConfig, find_package, load_config
 from finnspect.doctor import distribution_version
 from finnspect.errors import ConfigError, DataError, PackageError
-from finnspect.package import ModelPackage
+from finnspect.package import ModelPackage, sha256_file
 from finnspect.progress import Progress
 from finnspect.sources import source_hash
 from finnspect.stages import StageResult, StageRunner, read_marker
@@ -53,7 +53,10 @@ class TrainRequest:
     @property
     def name(self) -> str:
         """Name of the run and of its package."""
-        return f"{self.model}-{self.dataset}"
+        from quant_models.training.config import run_name
+
+        options = dict(self.options)
+        return run_name(self.model, self.dataset, options.get("shots"), options.get("fold"))
 
     def fields(self) -> dict[str, Any]:
         """Return the fields of ``TrainConfig`` that decide the result, paths apart."""
@@ -61,6 +64,23 @@ class TrainRequest:
         if self.epochs is not None:
             fields |= {"float_epochs": self.epochs, "quant_epochs": self.epochs}
         return fields
+
+    def model_digest(self) -> str:
+        """Return the hash of the file of a user's own network; empty for a model of the registry.
+
+        Raises
+        ------
+        ConfigError
+            There is no such file.
+        """
+        path, colon, _ = self.model.rpartition(":")
+        if not colon:
+            return ""
+        if not Path(path).is_file():
+            raise ConfigError(
+                f"model {self.model!r}: there is no file {path}", "write path/to/file.py:factory"
+            )
+        return sha256_file(Path(path))
 
     def data_digest(self) -> str:
         """Return the hash of the data set's content.
@@ -90,8 +110,11 @@ def _versions(names: tuple[str, ...]) -> dict[str, str]:
     return {name: distribution_version(name) or "absent" for name in names}
 
 
-def _train_stage(request: TrainRequest, runner: StageRunner, out: Path) -> StageResult:
+def _train_stage(request: TrainRequest, runner: StageRunner, cache: Path) -> StageResult:
     def body(folder: Path) -> None:
+        from quant_models.threads import settle_threads
+
+        settle_threads()  # before torch is imported
         from quant_models.train import TrainConfig
         from quant_models.train import train as train_run
 
@@ -99,7 +122,8 @@ def _train_stage(request: TrainRequest, runner: StageRunner, out: Path) -> Stage
             **request.fields(),
             data=request.data,
             run_dir=folder / "run",
-            cache_dir=out / "cache" / "datasets",
+            cache_dir=cache / "datasets",
+            resume_dir=cache / "training",
         )
         train_run(config, runner.note)
 
@@ -107,7 +131,7 @@ def _train_stage(request: TrainRequest, runner: StageRunner, out: Path) -> Stage
         "train",
         version=1,
         inputs={
-            "configuration": request.fields(),
+            "configuration": request.fields() | {"model_file": request.model_digest()},
             "data": request.data_digest(),
             "sources": source_hash("quant_models.train"),
             "versions": _versions(_TRAIN_PACKAGES),
@@ -116,8 +140,13 @@ def _train_stage(request: TrainRequest, runner: StageRunner, out: Path) -> Stage
     )
 
 
-def train(request: TrainRequest, out: Path, progress: Progress | None = None) -> Path:
+def train(
+    request: TrainRequest, out: Path, progress: Progress | None = None, *, cache: Path | None = None
+) -> Path:
     """Train, unless it is trained already, and return the run folder.
+
+    A training that was stopped goes on from its last checkpoint. Decoded images and checkpoints lie in
+    ``cache``, which several ``out`` may share; ``out/cache`` where None.
 
     Raises
     ------
@@ -125,15 +154,18 @@ def train(request: TrainRequest, out: Path, progress: Progress | None = None) ->
         The model, data set or data are not usable; the disk is full.
     """
     with StageRunner(out / request.name, progress) as runner:
-        return _train_stage(request, runner, out).folder / "run"
+        return _train_stage(request, runner, cache or out / "cache").folder / "run"
 
 
 def train_and_export(request: TrainRequest, out: Path, progress: Progress | None = None) -> tuple[Path, Path]:
     """Train and export, unless it is done already, and return the package folder and the run folder."""
     with StageRunner(out / request.name, progress) as runner:
-        trained = _train_stage(request, runner, out)
+        trained = _train_stage(request, runner, out / "cache")
 
         def body(folder: Path) -> None:
+            from quant_models.threads import settle_threads
+
+            settle_threads()
             from quant_models.export import export_package
 
             export_package(trained.folder / "run", folder / "package", progress=runner.note)

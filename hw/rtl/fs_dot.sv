@@ -1,7 +1,7 @@
 // Dot products of PE rows with SIMD elements a beat, accumulated over a vector: all of fs_mvau's arithmetic.
 //
 // The last SOFT rows are made of LUTs, the others of hard multipliers: STYLE 1 fs_dot_elems with GROUP elements, 2
-// fs_dot_lanes with GROUP rows, 3 fs_dot_chain with GROUP rows, K and LENGTH. One-bit weights: fs_dot_bipolar.
+// fs_dot_lanes with GROUP rows, 3 fs_dot_chain with GROUP rows, K, OVER and LENGTH. One-bit weights: fs_dot_bipolar.
 // Element s sits at a[s*A_BITS +: A_BITS], one cycle before its weights; weight (p, s) at w[(p*SIMD + s)*W_BITS +:
 // W_BITS]. The caller chooses SOFT_DELAY and HARD_DELAY so that all rows have the same latency from w to their sums,
 // see fs_accumulate for en, clear and acc.
@@ -20,6 +20,7 @@ module fs_dot #(
     parameter int unsigned STYLE = 1,
     parameter int unsigned GROUP = 1,
     parameter int unsigned K = 8,
+    parameter int unsigned OVER = 0,
     parameter int unsigned LENGTH = 1,
     parameter int unsigned SOFT_DELAY = 0,
     parameter int unsigned HARD_DELAY = 0
@@ -163,6 +164,7 @@ module fs_dot #(
         fs_dot_chain #(
             .LANES(ROWS),
             .K(K),
+            .OVER(OVER),
             .LENGTH(LENGTH),
             .SIMD(SIMD),
             .SF(SF),

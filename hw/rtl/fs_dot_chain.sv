@@ -3,20 +3,23 @@
 // A multiplier's operand holds one element's weights of all rows, (w[n-1] << (n-1)K) + ... + (w[1] << K) + w[0]; times
 // the activation it holds every row's product in a field of K bits. LENGTH such multipliers stand in a chain, each
 // adds its product to the sum of the one before, so that fabric adds SIMD/LENGTH fields a row only.
-// Every field begins with 2^(K-1), in the first adder of a chain: then no field is negative and none borrows from the
-// next. Below the top row, weights enter with the sign bit turned, 2^(W_BITS-1) too large; the hard multiplier's adder
-// in front subtracts that again (a constant).
+// Every field begins with half its range, in the first adder of a chain: then no field is negative and none borrows
+// from the next. Below the top row, weights enter with the sign bit turned, 2^(W_BITS-1) too large; the hard
+// multiplier's adder in front subtracts that again (a constant).
+// OVER 2, with two rows: fields are two bits wider than K, the lower one's top bits lie in the upper one. What the
+// upper row's products are modulo 4 is computed beside the chain, and takes them apart, one cycle more.
 // Element j of a chain comes j cycles later than the first, in weights and activation.
 // Lane p's weight s sits at w[(p*SIMD + s)*W_BITS +: W_BITS], its accumulator at acc[p*ACC_BITS +: ACC_BITS];
 // a is signed, element s at a[s*AX_BITS +: AX_BITS], in step with w.
-// A row's sum follows LENGTH + 2 + ceil(log2(ceil(SIMD/LENGTH))) + DELAY cycles after w and a, see fs_accumulate for
-// en, clear and acc. One beat a cycle.
-// The caller chooses K to hold LENGTH products of one sign, and (LANES-1)*K + W_BITS + 1 bits of operand to fit.
+// A row's sum follows LENGTH + 2 (OVER 2: 3) + ceil(log2(ceil(SIMD/LENGTH))) + DELAY cycles after w and a, see
+// fs_accumulate for en, clear and acc. One beat a cycle.
+// The caller chooses K + OVER to hold the sum of LENGTH products, and (LANES-1)*K + W_BITS + 1 bits of operand to fit.
 `default_nettype none
 
 module fs_dot_chain #(
     parameter int unsigned LANES = 1,  // rows
     parameter int unsigned K = 10,  // bits from row to row
+    parameter int unsigned OVER = 0,  // bits that fields overlap, 0 or 2
     parameter int unsigned LENGTH = 4,  // elements a chain
     parameter int unsigned SIMD = 4,  // elements
     parameter int unsigned SF = 1,  // beats a vector
@@ -35,10 +38,15 @@ module fs_dot_chain #(
 );
   localparam int unsigned CHAINS = (SIMD + LENGTH - 1) / LENGTH;
   localparam int unsigned OP_BITS = (LANES - 1) * K + W_BITS + 1;
-  localparam int unsigned P_BITS = LANES * K;
+  localparam int unsigned F_BITS = K + OVER;  // of a field
+  localparam int unsigned P_BITS = (LANES - 1) * K + F_BITS;
+  if (OVER != 0 && (OVER != 2 || LANES > 2)) begin : g_bad_over
+    $error("fs_dot_chain: OVER is 0, or 2 with at most two rows");
+  end
 
   function automatic logic [P_BITS-1:0] start();
-    for (int unsigned i = 0; i < P_BITS; i++) start[i] = i % K == K - 1;
+    start = '0;
+    for (int unsigned i = 0; i < P_BITS; i++) start[i] = i >= F_BITS - 1 && (i - F_BITS + 1) % K == 0;
   endfunction
   function automatic logic [OP_BITS-1:0] turned();
     for (int unsigned i = 0; i < OP_BITS; i++) turned[i] = i % K == W_BITS - 1 && i != OP_BITS - 2;
@@ -46,9 +54,9 @@ module fs_dot_chain #(
   localparam logic [P_BITS-1:0] START = start();
   localparam logic signed [OP_BITS-1:0] OFFSET = -turned();
   // all fields' starts of a vector; without an accumulator the top bit is turned instead
-  localparam logic [ACC_BITS-1:0] INIT = SF > 1 ? -ACC_BITS'(longint'(SF) * longint'(CHAINS) << (K - 1)) : '0;
+  localparam logic [ACC_BITS-1:0] INIT = SF > 1 ? -ACC_BITS'(longint'(SF) * longint'(CHAINS) << (F_BITS - 1)) : '0;
 
-  wire [CHAINS*P_BITS-1:0] sums;
+  wire [CHAINS*LANES*F_BITS-1:0] fields;  // of each chain, apart
 
   for (genvar s = 0; s < SIMD; s++) begin : g_mul
     localparam int unsigned PLACE = s % LENGTH;
@@ -70,7 +78,7 @@ module fs_dot_chain #(
       assign column[p*W_BITS+:W_BITS] = w[(p*SIMD+s)*W_BITS+:W_BITS];
     end
     if (WAIT > 0) begin : g_wait
-      (* shreg_extract = "no", keep *)
+      (* shreg_extract = "no" *)
       logic [WAIT-1:0][LANES*W_BITS+AX_BITS-1:0] wait_q;
       always_ff @(posedge clk) begin
         wait_q[0] <= {column, a[s*AX_BITS+:AX_BITS]};
@@ -98,22 +106,56 @@ module fs_dot_chain #(
     end else begin : g_next
       assign sofar = g_mul[s-1].p_q;
     end
+    if (OVER != 0 && LANES == 2) begin : g_modulo
+      // the upper row's sum modulo 4, in step with p_q
+      logic [1:0][3:0] low_q;  // low bits of its weight, of the activation
+      logic [1:0] sum_q;
+      wire [1:0] old;
+      wire [1:0] low_w = low_q[1][1:0];
+      wire [1:0] low_a = low_q[1][3:2];
+      if (PLACE == 0) begin : g_none
+        assign old = '0;
+      end else begin : g_old
+        assign old = g_mul[s-1].g_modulo.sum_q;
+      end
+      always_ff @(posedge clk) begin
+        low_q <= {low_q[0], element[1:0], weights[W_BITS+1:W_BITS]};
+        sum_q[0] <= old[0] ^ (low_w[0] & low_a[0]);
+        sum_q[1] <= old[1] ^ (low_w[1] & low_a[0]) ^ (low_w[0] & low_a[1]) ^ (old[0] & low_w[0] & low_a[0]);
+      end
+    end
     if (PLACE == LENGTH - 1 || s == SIMD - 1) begin : g_last
-      assign sums[(s/LENGTH)*P_BITS+:P_BITS] = p_q;
+      localparam int unsigned AT = (s / LENGTH) * LANES * F_BITS;
+      if (OVER == 0) begin : g_apart
+        assign fields[AT+:LANES*F_BITS] = p_q;
+      end else if (LANES == 1) begin : g_single
+        logic [F_BITS-1:0] field_q;
+        always_ff @(posedge clk) field_q <= p_q;
+        assign fields[AT+:F_BITS] = field_q;
+      end else begin : g_overlap
+        wire [1:0] above = p_q[K+:2] - g_modulo.sum_q;  // of the lower field, what lies in the upper
+        logic [F_BITS-1:0] lower_q;
+        logic [F_BITS-1:0] upper_q;
+        always_ff @(posedge clk) begin
+          lower_q <= {above, p_q[K-1:0]};
+          upper_q <= p_q[K+:F_BITS] - F_BITS'(above);
+        end
+        assign fields[AT+:2*F_BITS] = {upper_q, lower_q};
+      end
     end
   end
 
   for (genvar p = 0; p < LANES; p++) begin : g_row
-    wire [CHAINS*K-1:0] field;
+    wire [CHAINS*F_BITS-1:0] field;
     wire [ACC_BITS-1:0] total;
     for (genvar c = 0; c < CHAINS; c++) begin : g_field
       // SF = 1: turning the top bit makes it signed
-      assign field[c*K+:K] = sums[c*P_BITS+p*K+:K] ^ (K'(SF == 1) << (K - 1));
+      assign field[c*F_BITS+:F_BITS] = fields[(c*LANES+p)*F_BITS+:F_BITS] ^ (F_BITS'(SF == 1) << (F_BITS - 1));
     end
     fs_accumulate #(
         .N(CHAINS),
         .SF(SF),
-        .IN_BITS(K),
+        .IN_BITS(F_BITS),
         .SIGNED(SF == 1 ? 1 : 0),
         .ACC_BITS(ACC_BITS),
         .DELAY(DELAY),

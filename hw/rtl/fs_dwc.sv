@@ -1,8 +1,8 @@
 // Width converter: groups of narrow beats to wide ones, or wide beats to groups of narrow ones.
 //
 // The first narrow beat is the low bits of the wide one. One of IN_WIDTH and OUT_WIDTH divides the
-// other. The narrow side moves one beat a cycle. Latency: equal widths 1 (a register slice); narrowing 2;
-// widening 1 from the last narrow beat. No path from m_axis_tready to s_axis_tready.
+// other. The narrow side moves one beat a cycle. Latency: 1, widening from the last narrow beat on (equal widths: a
+// register slice). No path from m_axis_tready to s_axis_tready.
 `default_nettype none
 
 module fs_dwc #(
@@ -38,49 +38,57 @@ module fs_dwc #(
         .m_axis_tready
     );
   end else if (IN_WIDTH > OUT_WIDTH) begin : g_narrow
-    // The wide beat is shifted out; a register slice behind it keeps m_axis_tready away from s_axis_tready.
+    // The wide beat is held and its narrow ones are picked, the first at once if it can leave: the next wide beat may
+    // come when the last one has been picked.
     localparam int unsigned RATIO = IN_WIDTH / OUT_WIDTH;
-    localparam int unsigned COUNT_BITS = $clog2(RATIO);
+    localparam int unsigned PICK_BITS = $clog2(RATIO + 1);
+    localparam logic [PICK_BITS-1:0] NONE = PICK_BITS'(RATIO);
 
-    logic [IN_WIDTH-1:0] shift_q;
-    logic [COUNT_BITS-1:0] left_q;  // beats after the one in the low bits
-    logic valid_q;
-    wire slice_ready;
+    logic [IN_WIDTH-1:0] hold_q;
+    logic [PICK_BITS-1:0] pick_q;  // narrow beat to be picked, NONE: all were
+    logic [OUT_WIDTH-1:0] out_q;
+    logic out_valid_q;
+    wire [OUT_WIDTH-1:0] picked;
 
-    wire take = s_axis_tvalid && s_axis_tready;
+    wire empty = pick_q == NONE;
+    wire out_free = m_axis_tready || !out_valid_q;
 
-    assign s_axis_tready = !valid_q || (slice_ready && left_q == '0);
+    assign s_axis_tready = empty;
+    assign m_axis_tdata  = out_q;
+    assign m_axis_tvalid = out_valid_q;
+
+    // a tree of two-way multiplexers over the bits of pick_q: tools make four-way ones of it, one LUT6 a bit
+    for (genvar l = 0; l <= PICK_BITS; l++) begin : g_level
+      localparam int unsigned COUNT = 1 << (PICK_BITS - l);
+      wire [COUNT*OUT_WIDTH-1:0] words;
+      for (genvar i = 0; i < COUNT; i++) begin : g_word
+        if (l > 0) begin : g_two
+          assign words[i*OUT_WIDTH+:OUT_WIDTH] = pick_q[l-1] ?
+              g_level[l-1].words[(2*i+1)*OUT_WIDTH+:OUT_WIDTH] : g_level[l-1].words[2*i*OUT_WIDTH+:OUT_WIDTH];
+        end else if (i < RATIO) begin : g_held
+          assign words[i*OUT_WIDTH+:OUT_WIDTH] = hold_q[i*OUT_WIDTH+:OUT_WIDTH];
+        end else begin : g_first
+          assign words[i*OUT_WIDTH+:OUT_WIDTH] = s_axis_tdata[OUT_WIDTH-1:0];
+        end
+      end
+    end
+    assign picked = g_level[PICK_BITS].words;
 
     always_ff @(posedge clk) begin
-      if (take) shift_q <= s_axis_tdata;
-      else if (slice_ready) shift_q <= shift_q >> OUT_WIDTH;
+      if (empty) hold_q <= s_axis_tdata;
+      if (out_free) out_q <= picked;
     end
 
     always_ff @(posedge clk) begin
       if (!rst_n) begin
-        valid_q <= 1'b0;
-        left_q  <= '0;
-      end else if (take) begin
-        valid_q <= 1'b1;
-        left_q  <= COUNT_BITS'(RATIO - 1);
-      end else if (slice_ready) begin
-        if (left_q == '0) valid_q <= 1'b0;
-        else left_q <= left_q - 1'b1;
+        pick_q <= NONE;
+        out_valid_q <= 1'b0;
+      end else begin
+        if (empty && s_axis_tvalid) pick_q <= PICK_BITS'(out_free);
+        else if (!empty && out_free) pick_q <= pick_q + 1'b1;
+        if (out_free) out_valid_q <= s_axis_tvalid || !empty;
       end
     end
-
-    fs_skid #(
-        .WIDTH(OUT_WIDTH)
-    ) u_skid (
-        .clk,
-        .rst_n,
-        .s_axis_tdata(shift_q[OUT_WIDTH-1:0]),
-        .s_axis_tvalid(valid_q),
-        .s_axis_tready(slice_ready),
-        .m_axis_tdata,
-        .m_axis_tvalid,
-        .m_axis_tready
-    );
   end else begin : g_widen
     // The last narrow beat goes straight into the output register, which has RATIO - 1 cycles to empty.
     localparam int unsigned RATIO = OUT_WIDTH / IN_WIDTH;

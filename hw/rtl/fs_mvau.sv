@@ -14,7 +14,7 @@
 // MUL_STYLE "lut": radix-4 rows in LUTs (fs_mul_lut). "dsp": hard multipliers, but for the last SOFT_ROWS of PE.
 // With MUL_BITS 18 (18 x 18): elements of a row (fs_dot_elems) or else rows (fs_dot_lanes) share one while widths
 // allow, two at W4A4, three or more below. With more (25 x 18, adders before and behind): rows share one and elements
-// add up in a chain of them (fs_dot_chain), three rows at W4A4, two at W8A8.
+// add up in a chain of them (fs_dot_chain), three rows at W4A4, two at W8A8, four elements at both.
 //
 // Files, all $readmemh:
 //   WEIGHT_FILE   NF*SF words of PE*SIMD*W_BITS, address nf*SF + sf; row nf*PE + p, column sf*SIMD + s at bits
@@ -100,11 +100,12 @@ module fs_mvau #(
   localparam bit BY_ELEMS = !CHAINED && ELEMS > 1 && HARD * ELEM_MULS <= SIMD * ((HARD + LANES - 1) / LANES);
   localparam int unsigned K = LANES == 1 ? W_BITS + A_BITS + 3 : (MUL_BITS - W_BITS - 1) / (LANES - 1) < 48 / LANES ?
       (MUL_BITS - W_BITS - 1) / (LANES - 1) : 48 / LANES;
-  localparam int unsigned GUARD = K - W_BITS - A_BITS < 3 ? K - W_BITS - A_BITS : 3;
+  localparam int unsigned OVER = LANES == 2 && K - W_BITS - A_BITS < 2 ? 2 : 0;
+  localparam int unsigned GUARD = OVER > 0 ? 2 : K - W_BITS - A_BITS < 3 ? K - W_BITS - A_BITS : 3;
   localparam int unsigned CHAINS = (SIMD + (1 << GUARD) - 1) >> GUARD;
   localparam int unsigned LENGTH = (SIMD + CHAINS - 1) / CHAINS;
-  localparam int unsigned HARD_LATENCY =
-      CHAINED ? LENGTH + 2 + $clog2((SIMD + LENGTH - 1) / LENGTH) : 3 + $clog2(BY_ELEMS ? ELEM_MULS : SIMD);
+  localparam int unsigned HARD_LATENCY = CHAINED ? LENGTH + (OVER > 0 ? 3 : 2) + $clog2((SIMD + LENGTH - 1) / LENGTH) :
+      3 + $clog2(BY_ELEMS ? ELEM_MULS : SIMD);
   localparam int unsigned SOFT_LATENCY = soft_latency();
   localparam int unsigned DOT_LATENCY =  // to the sum
       HARD == 0 || (SOFT_ROWS > 0 && SOFT_LATENCY > HARD_LATENCY) ? SOFT_LATENCY : HARD_LATENCY;
@@ -248,6 +249,7 @@ module fs_mvau #(
       .STYLE(CHAINED ? 3 : BY_ELEMS ? 1 : 2),
       .GROUP(BY_ELEMS ? ELEMS : LANES),
       .K(K),
+      .OVER(OVER),
       .LENGTH(LENGTH),
       .SOFT_DELAY(DOT_LATENCY > SOFT_LATENCY ? DOT_LATENCY - SOFT_LATENCY : 0),
       .HARD_DELAY(DOT_LATENCY > HARD_LATENCY ? DOT_LATENCY - HARD_LATENCY : 0)

@@ -207,7 +207,7 @@ module fs_pool #(
   wire write;
 
   if (HELD) begin : g_held
-    wire again = in_valid && in_first_col && (ROWS || in_first_row || KH == 1);
+    wire again = in_valid && in_flags[0] && in_first_col && (ROWS || in_first_row || KH == 1);
     wire fresh = in_first_row || !ROWS;
     assign write = move && b_valid_q && b_kw_last;
     always_ff @(posedge clk) begin

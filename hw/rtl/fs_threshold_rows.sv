@@ -49,6 +49,7 @@ module fs_threshold_rows #(
 
   wire period_last = slot_q == SLOT_BITS'(PERIOD - 1);
   wire level_last = LEVELS == 1 || level_q == LEVEL_BITS'(LEVELS - 1);
+  wire root = s_valid || (first_q && !period_last);  // the next step is of level 0
   wire row_last = slot_q == SLOT_BITS'(ROWS - 1);
 
   always_ff @(posedge clk) begin
@@ -87,7 +88,7 @@ module fs_threshold_rows #(
     logic [READ_LATENCY-1:0][LEVELS-1:0] cmp_node_q;
     logic [TAIL-1:0][LEVELS-1:0] node_q;  // decided
     logic [ROWS*LEVELS-1:0] count_q;
-    wire [LEVELS-1:0] node = first_q ? LEVELS'(1) : node_q[TAIL-1];
+    wire [LEVELS-1:0] node = node_q[TAIL-1];  // straight from a register: logic here would grow into the memory
     wire [ACC_BITS-1:0] row_x;
     wire [ADDR_BITS-1:0] addr;
     wire [ACC_BITS-1:0] threshold;
@@ -113,6 +114,7 @@ module fs_threshold_rows #(
       end
       node_q[0] <= decided[LEVELS-1:0];
       for (int unsigned i = 1; i < TAIL; i++) node_q[i] <= node_q[i-1];
+      if (root) node_q[TAIL-1] <= LEVELS'(1);
       // the last one comes in on top: at the end, row 0 lies at the bottom
       count_q <= (ROWS * LEVELS)'({decided[LEVELS-1:0], count_q} >> LEVELS);
     end

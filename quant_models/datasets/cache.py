@@ -15,8 +15,8 @@ from finnspect.errors import DataError
 log = logging.getLogger(__name__)
 
 #: Raise it when the file's contents change.
-VERSION = 1
-_TEXTS = ("class_names", "groups", "sources", "sha256", "pixel_sha256")
+VERSION = 2
+_TEXTS = ("class_names", "groups", "sources", "sha256", "pixel_sha256", "parts", "notes")
 
 
 def _path(cache_dir: Path, name: str, key: str) -> Path:

@@ -56,6 +56,84 @@ class FileTree:
         """Return the names of all files of the tree with ``/``, sorted."""
         return [name for name, is_folder in walk(self.folder) if not is_folder]
 
+    def read(self, name: str) -> bytes:
+        """Return the bytes of a file.
+
+        Raises
+        ------
+        DataError
+            It is not there or cannot be read.
+        """
+        try:
+            return (self.folder / name).read_bytes()
+        except FileNotFoundError as error:
+            raise DataError(
+                f"{self.origin}: {name} is missing", "fetch the set again: its layout needs this file"
+            ) from error
+        except OSError as error:
+            raise DataError(
+                f"{self.origin}: {name} cannot be read: {error.strerror or error}",
+                "check that it is a file and that you may read it",
+            ) from error
+
+    def text(self, name: str) -> str:
+        """Return a UTF-8 text file with plain line ends and without byte-order mark.
+
+        Raises
+        ------
+        DataError
+            It is not there, or is no UTF-8 text.
+        """
+        data = self.read(name)
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = data[: error.start].count(b"\n") + 1
+            raise self.fault(name, "is no UTF-8 text", "save it as UTF-8", line) from error
+        if "\0" in text:
+            line = text[: text.index("\0")].count("\n") + 1
+            raise self.fault(name, "holds a null character: it is damaged", "fetch it again", line)
+        return text.replace("\r\n", "\n").replace("\r", "\n")
+
+    def fault(self, name: str, what: str, remedy: str, line: int | None = None) -> DataError:
+        """Return the error that something is wrong with a file, at a line where one is known."""
+        where = name if line is None else f"{name}, line {line}"
+        return DataError(f"{self.origin}: {where}: {what}", remedy)
+
+    def locate(self, *markers: str, layout: str, depth: int = 3) -> str:
+        """Return the folder that holds all ``markers``, relative to the tree; empty for the tree itself.
+
+        Archives wrap a set in folders of many names. The folder nearest to the root counts.
+
+        Parameters
+        ----------
+        markers
+            Names of files or folders, perhaps with ``/``.
+        layout
+            What is expected, for the message.
+        depth
+            How many folders deep to look.
+
+        Raises
+        ------
+        DataError
+            No folder holds them, or several at the same depth do.
+        """
+        level = [""]
+        for _ in range(depth + 1):
+            found = [at for at in level if all((self.folder / at / marker).exists() for marker in markers)]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                raise DataError(
+                    f"{self.origin}: {' and '.join(markers)} are in several folders: {', '.join(found)}",
+                    "give the folder of one set",
+                )
+            level = [f"{at}/{name}".strip("/") for at in level for name in self.at(at).folders()]
+        raise DataError(
+            f"{self.origin}: no folder holds {' and '.join(map(repr, markers))}", f"expected layout: {layout}"
+        )
+
     def _entries(self) -> Iterator[tuple[str, bool]]:
         try:
             with os.scandir(self.folder) as entries:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
-from itertools import groupby, islice
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, nullcontext
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +16,19 @@ from finnspect.errors import ConfigError, DataError
 from finnspect.package import Preprocessing
 from finnspect_driver.preprocess import channels, preprocess
 
-from quant_models.datasets import cache
+from quant_models.datasets import cache, clean
 from quant_models.datasets.archive import opened
 from quant_models.datasets.decode import decode_image
 from quant_models.datasets.files import FileTree, fingerprint, unreadable
+from quant_models.datasets.near import group_near_duplicates
+from quant_models.datasets.parallel import parallel
 from quant_models.datasets.records import Catalog, DefectDataset, Sample
 from quant_models.datasets.registry import Entry, get_dataset
 
 log = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
-_MAX_WORKERS = 4  # decoding and hashing release the interpreter lock; more threads gain nothing
+_BLANK = "regions left out: they are of one grey value, a border of the picture"
 _REPORT_EVERY = 500  # images between two lines of progress
 
 
@@ -42,6 +42,7 @@ def load_dataset(
     preprocessing: Preprocessing,
     cache_dir: Path | str | None,
     progress: Progress | None = None,
+    group_near: bool = False,
     **options: Any,
 ) -> DefectDataset:
     """Load a data set, preprocessed for a model.
@@ -62,6 +63,9 @@ def load_dataset(
         Folder for the cache; None keeps nothing.
     progress
         Called with one line of text now and then.
+    group_near
+        Put near-duplicates into one group, so that a split keeps them together; see
+        :func:`near_duplicates`. An official split that parts them is then not used.
     options
         Options of the loader, see ``DatasetInfo.options``.
 
@@ -75,37 +79,86 @@ def load_dataset(
     progress = progress or _silent
     scratch = None if cache_dir is None else Path(cache_dir)
     entry = get_dataset(name)
-    options = _check_options(entry, options)
-    root = _check_path(entry, path)
+    options = resolve_options(entry, options)
+    root = check_path(entry, path)
     content = "" if root is None else fingerprint(root)
     key = _key(entry, content, options, preprocessing)
-    if scratch is not None:
-        kept = cache.read(scratch, name, key)
-        if kept is not None:
-            progress(f"{name}: {len(kept['labels'])} images from the cache")
-            return DefectDataset(name=name, preprocessing=preprocessing, **kept)
-    progress(f"{name}: reading {root}" if root else f"{name}: drawing")
-    with nullcontext() if root is None else opened(root, scratch, entry.skip) as tree:
-        catalog = entry.open(tree, **options)
-        _check_catalog(entry, catalog, root)
-        arrays = _decode_all(tree, catalog, preprocessing, progress, name)
-    _check_labels_agree(arrays, root or name)
-    if scratch is not None:
-        cache.write(scratch, name, key, arrays)
+    arrays = None if scratch is None else cache.read(scratch, name, key)
+    if arrays is not None:
+        progress(f"{name}: {len(arrays['labels'])} images from the cache")
+    else:
+        arrays = _load(entry, root, scratch, options, preprocessing, progress)
+        if scratch is not None:
+            cache.write(scratch, name, key, arrays)
+    for note in arrays["notes"]:
+        progress(f"{name}: {note}")
+    if group_near:
+        arrays = group_near_duplicates(arrays, root or name)
     return DefectDataset(name=name, preprocessing=preprocessing, **arrays)
 
 
-def _check_options(entry: Entry, options: dict[str, Any]) -> dict[str, Any]:
-    unknown = sorted(set(options) - set(entry.info.options))
+def _load(
+    entry: Entry,
+    root: Path | None,
+    scratch: Path | None,
+    options: dict[str, Any],
+    preprocessing: Preprocessing,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Return the fields of :class:`DefectDataset` except name and preprocessing, from the files."""
+    name = entry.info.name
+    progress(f"{name}: reading {root}" if root else f"{name}: drawing")
+    with nullcontext() if root is None else opened(root, scratch, entry.skip) as tree:
+        catalog = entry.open(tree, **options)
+        for difference in catalog.differences:
+            log.warning("%s: %s", root or name, difference)
+        check_catalog(entry, catalog, root)
+        arrays = decode_all(tree, catalog, preprocessing, progress, name)
+    clean.check_labels_agree(arrays, root or name)
+    arrays = clean.settle_official(arrays, root or name)
+    return clean.drop_copies(arrays) if catalog.unique else arrays
+
+
+def resolve_options(entry: Entry, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the loader's options: what is given, checked, and defaults for the rest.
+
+    Raises
+    ------
+    ConfigError
+        An option is unknown, of another type, or not one that may be chosen.
+    """
+    name, known = entry.info.name, entry.info.options
+    unknown = sorted(set(options) - set(known))
     if unknown:
-        known = ", ".join(sorted(entry.info.options)) or "none"
-        raise ConfigError(
-            f"data set {entry.info.name!r} has no option {unknown[0]!r}", f"its options: {known}"
-        )
-    return {**entry.info.options, **options}
+        names = ", ".join(sorted(known)) or "none"
+        raise ConfigError(f"data set {name!r} has no option {unknown[0]!r}", f"its options: {names}")
+    resolved = {}
+    for option, default in known.items():
+        choices = default if isinstance(default, tuple) else None
+        value = options.get(option, default[0] if choices else default)
+        if choices and value not in choices:
+            raise ConfigError(
+                f"data set {name!r}: {option} is {value!r}", f"give one of {', '.join(map(str, choices))}"
+            )
+        if not choices and type(value) is not type(default):
+            raise ConfigError(
+                f"data set {name!r}: {option} is {value!r}",
+                f"give a value like {default!r}, of type {type(default).__name__}",
+            )
+        resolved[option] = value
+    return resolved
 
 
-def _check_path(entry: Entry, path: Path | str | None) -> Path | None:
+def check_path(entry: Entry, path: Path | str | None) -> Path | None:
+    """Return where the set lies, None for a drawn one.
+
+    Raises
+    ------
+    ConfigError
+        A path is given or missing against the set's nature.
+    DataError
+        It is not there.
+    """
     info = entry.info
     if not info.needs_path:
         if path not in (None, ""):
@@ -141,7 +194,7 @@ def _key(entry: Entry, content: str, options: dict[str, Any], preprocessing: Pre
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
-def _check_catalog(entry: Entry, catalog: Catalog, root: Path | None) -> None:
+def check_catalog(entry: Entry, catalog: Catalog, root: Path | None) -> None:
     """Check what a loader returned: at least two classes, and images in each.
 
     Raises
@@ -162,20 +215,6 @@ def _check_catalog(entry: Entry, catalog: Catalog, root: Path | None) -> None:
         raise DataError(f"{where}: no image of class {empty[0]!r}", f"expected layout: {entry.info.layout}")
 
 
-def _check_labels_agree(arrays: dict[str, Any], where: Path | str) -> None:
-    """Refuse one picture under two labels: nothing can learn it, and no split is then clean."""
-    first: dict[str, int] = {}
-    for i, digest in enumerate(arrays["pixel_sha256"]):
-        j = first.setdefault(digest, i)
-        if arrays["labels"][i] != arrays["labels"][j]:
-            names, labels, sources = arrays["class_names"], arrays["labels"], arrays["sources"]
-            raise DataError(
-                f"{where}: {sources[j]} ({names[labels[j]]}) and {sources[i]} ({names[labels[i]]}) "
-                "are the same picture in two classes",
-                "remove the one that is wrong",
-            )
-
-
 def _pixel_digest(image: np.ndarray) -> str:
     return hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).data).hexdigest()
 
@@ -186,10 +225,7 @@ def _read(tree: FileTree | None, sample: Sample) -> tuple[np.ndarray, str, str]:
         digest = _pixel_digest(sample.pixels)
         return sample.pixels, digest, digest
     assert tree is not None, "a sample has pixels or a file"
-    try:
-        data = (tree.folder / sample.source).read_bytes()
-    except OSError as error:
-        raise unreadable(error, tree.origin) from error
+    data = tree.read(sample.source)
     picture = decode_image(data, f"{tree.origin}: {sample.source}")
     return picture, hashlib.sha256(data).hexdigest(), _pixel_digest(picture)
 
@@ -211,48 +247,41 @@ def _parts(picture: np.ndarray, samples: Sequence[Sample], tree: FileTree | None
         yield picture[top:bottom, left:right]
 
 
-def _in_order(pool: ThreadPoolExecutor, function: Callable, jobs: Iterable, ahead: int) -> Iterator:
-    """Map in order with at most ``ahead`` jobs under way, so that an error ends the work at once."""
-    jobs = iter(jobs)
-    pending = [pool.submit(function, job) for job in islice(jobs, ahead)]
-    try:
-        while pending:
-            yield pending.pop(0).result()
-            pending += [pool.submit(function, job) for job in islice(jobs, 1)]
-    finally:
-        for future in pending:
-            future.cancel()
-
-
-def _decode_all(
+def decode_all(
     tree: FileTree | None, catalog: Catalog, preprocessing: Preprocessing, progress: Progress, name: str
 ) -> dict[str, Any]:
     """Return the fields of :class:`DefectDataset` except name and preprocessing."""
     params = preprocessing.model_dump()
     samples = list(catalog.samples)
-    images = np.empty(
-        (len(samples), preprocessing.height, preprocessing.width, channels(params)), dtype=np.uint8
-    )
+    shape = preprocessing.height, preprocessing.width, channels(params)
+    images = np.empty((len(samples), *shape), dtype=np.uint8)
     files: list[str] = []
     pixels: list[str] = []
+    taken: list[Sample] = []
     by_source = [list(group) for _, group in groupby(samples, key=lambda sample: sample.source)]
-    workers = min(_MAX_WORKERS, len(os.sched_getaffinity(0)))
-    with ThreadPoolExecutor(workers) as pool:
-        pictures = _in_order(pool, lambda group: _read(tree, group[0]), by_source, 8 * workers)
+    with closing(parallel(lambda group: _read(tree, group[0]), by_source)) as pictures:
+        done = 0
         for group, (picture, file_digest, pixel_digest) in zip(by_source, pictures, strict=True):
-            for part in _parts(picture, group, tree):
+            for sample, part in zip(group, _parts(picture, group, tree), strict=True):
+                done += 1
+                if done % _REPORT_EVERY == 0:
+                    progress(f"{name}: {done} of {len(samples)} images")
+                if sample.box is not None and clean.is_blank(part):
+                    continue
                 # In this thread: many small matrix products in several would wait for each other.
-                images[len(files)] = preprocess(part, params)
+                images[len(taken)] = preprocess(part, params)
+                taken.append(sample)
                 pixels.append(pixel_digest if part is picture else _pixel_digest(part))
                 files.append(file_digest)
-                if len(files) % _REPORT_EVERY == 0:
-                    progress(f"{name}: {len(files)} of {len(samples)} images")
+    blank = len(samples) - len(taken)
     return {
         "class_names": tuple(catalog.class_names),
-        "images": images,
-        "labels": np.array([sample.label for sample in samples], dtype=np.int64),
-        "groups": tuple(sample.group for sample in samples),
-        "sources": tuple(sample.source for sample in samples),
+        "images": images[: len(taken)],
+        "labels": np.array([sample.label for sample in taken], dtype=np.int64),
+        "groups": tuple(sample.group for sample in taken),
+        "sources": tuple(sample.name for sample in taken),
         "sha256": tuple(files),
         "pixel_sha256": tuple(pixels),
+        "parts": tuple(sample.part for sample in taken),
+        "notes": (*catalog.notes, *([f"{blank} {_BLANK}"] if blank else [])),
     }

@@ -35,7 +35,7 @@ class DatasetInfo:
     needs_path
         Whether it is read from a folder or an archive.
     options
-        Options of the loader with their defaults.
+        Options of the loader with their defaults; a tuple lists what may be chosen, the default first.
     """
 
     name: str

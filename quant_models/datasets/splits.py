@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from finnspect.errors import ConfigError, DataError
 
-from quant_models.datasets.records import DefectDataset
+from quant_models.datasets.clean import joined
+from quant_models.datasets.records import PARTS, DefectDataset
 
 FORMAT = "finnspect-split"
 FORMAT_VERSION = 1
-PARTS = ("train", "val", "test")
 DEFAULT_FRACTIONS = (0.64, 0.16, 0.20)
 
 
@@ -30,6 +30,8 @@ class Split:
         int64, ascending indices into the data set.
     seed, fractions
         What the split was made from.
+    official
+        Whether the test part is the set's own.
     """
 
     train: np.ndarray = field(repr=False)
@@ -37,6 +39,7 @@ class Split:
     test: np.ndarray = field(repr=False)
     seed: int
     fractions: tuple[float, float, float]
+    official: bool = False
 
     def part(self, name: str) -> np.ndarray:
         """Return the indices of the part called ``train``, ``val`` or ``test``."""
@@ -56,20 +59,7 @@ def clusters(dataset: DefectDataset) -> np.ndarray:
     numpy.ndarray
         int64, shape (N,): index of the first image of the cluster.
     """
-    parent = list(range(len(dataset)))
-
-    def find(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    for names in (dataset.groups, dataset.pixel_sha256):
-        first: dict[str, int] = {}
-        for i, name in enumerate(names):
-            a, b = find(first.setdefault(name, i)), find(i)
-            parent[max(a, b)] = min(a, b)
-    return np.array([find(i) for i in range(len(parent))], dtype=np.int64)
+    return joined(len(dataset), dataset.groups, dataset.pixel_sha256)
 
 
 def _targets(count: int, fractions: Sequence[float]) -> np.ndarray:
@@ -96,6 +86,9 @@ def _check_fractions(fractions: Sequence[float]) -> tuple[float, float, float]:
 def split_dataset(dataset: DefectDataset, seed: int, fractions: Sequence[float] = DEFAULT_FRACTIONS) -> Split:
     """Split a data set by class, keeping clusters of images together.
 
+    A sound official split (``dataset.parts``) is used: its test part always; its validation part where
+    it has one, else one is dealt out of its training part.
+
     Within each class the clusters are shuffled, then dealt out, the largest first, each to the part
     that lacks most, but so that every part gets a cluster. A cluster whose images have several labels
     counts as its most frequent one.
@@ -114,23 +107,29 @@ def split_dataset(dataset: DefectDataset, seed: int, fractions: Sequence[float] 
     ConfigError
         The seed or the fractions are not valid.
     DataError
-        A class has fewer than three clusters.
+        A class has fewer clusters than there are parts to fill.
     """
     fractions = _check_fractions(fractions)
     if seed < 0:
         raise ConfigError(f"split seed {seed} is negative", "give an integer of 0 or more")
+    part_of = np.full(len(dataset), -1, dtype=np.int64)
+    into = list(range(len(PARTS)))
+    if dataset.parts:
+        given = np.array(dataset.parts)
+        into = [0] if "val" in dataset.parts else [0, 1]
+        for part in set(range(len(PARTS))) - set(into):
+            part_of[given == PARTS[part]] = part
     cluster = clusters(dataset)
     members: dict[int, list[int]] = {}
-    for i, c in enumerate(cluster.tolist()):
-        members.setdefault(c, []).append(i)
+    for i in np.flatnonzero(part_of == -1).tolist():
+        members.setdefault(int(cluster[i]), []).append(i)
     of_label: dict[int, list[list[int]]] = {label: [] for label in range(len(dataset.class_names))}
     for indices in members.values():
         of_label[int(np.bincount(dataset.labels[indices]).argmax())].append(indices)
-    part_of = np.full(len(dataset), -1, dtype=np.int64)
     for label, groups in of_label.items():
-        _deal(dataset, label, groups, np.random.default_rng([seed, label]), fractions, part_of)
+        _deal(dataset, label, groups, np.random.default_rng([seed, label]), fractions, into, part_of)
     train, val, test = (np.flatnonzero(part_of == p) for p in range(len(PARTS)))
-    return Split(train, val, test, seed, fractions)
+    return Split(train, val, test, seed, fractions, bool(dataset.parts))
 
 
 def _deal(
@@ -139,22 +138,24 @@ def _deal(
     groups: list[list[int]],
     rng: np.random.Generator,
     fractions: Sequence[float],
+    into: Sequence[int],
     part_of: np.ndarray,
 ) -> None:
-    """Deal the clusters of one class out to the parts, into ``part_of``."""
-    if len(groups) < len(PARTS):
+    """Deal the clusters of one class out to the parts ``into``, into ``part_of``."""
+    if len(groups) < len(into):
         raise DataError(
             f"class {dataset.class_names[label]!r} has {len(groups)} images or groups of images that may be "
-            f"parted; a split needs at least {len(PARTS)}",
+            f"parted; a split needs at least {len(into)}",
             "add images of this class; images of one item or one group never part",
         )
     shuffled = [groups[i] for i in rng.permutation(len(groups))]
     shuffled.sort(key=len, reverse=True)
-    lacking = _targets(sum(map(len, groups)), fractions)
-    empty = set(range(len(PARTS)))
+    share = np.array(fractions)[list(into)]
+    lacking = dict(zip(into, _targets(sum(map(len, groups)), share / share.sum()).tolist(), strict=True))
+    empty = set(into)
     for left, indices in zip(range(len(shuffled), 0, -1), shuffled, strict=True):
         # The last clusters go to the parts that would stay empty otherwise.
-        choice = sorted(empty) if left <= len(empty) else range(len(PARTS))
+        choice = sorted(empty) if left <= len(empty) else into
         part = max(choice, key=lambda p: lacking[p])
         part_of[indices] = part
         lacking[part] -= len(indices)
@@ -204,17 +205,18 @@ class SplitManifest:
             }
             for i in range(len(dataset))
         ]
-        return cls(
-            {
-                "format": FORMAT,
-                "format_version": FORMAT_VERSION,
-                "dataset": dataset.name,
-                "classes": list(dataset.class_names),
-                "seed": split.seed,
-                "fractions": list(split.fractions),
-                "images": images,
-            }
-        )
+        document = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "dataset": dataset.name,
+            "classes": list(dataset.class_names),
+            "seed": split.seed,
+            "fractions": list(split.fractions),
+            "images": images,
+        }
+        if split.official:
+            document["official"] = True
+        return cls(document)
 
     def write(self, path: Path) -> None:
         """Write the manifest, whole or not at all."""
@@ -267,4 +269,5 @@ class SplitManifest:
             )
         parts = np.array([i["part"] for i in images])
         train, val, test = (np.flatnonzero(parts == part) for part in PARTS)
-        return Split(train, val, test, int(self.document["seed"]), tuple(self.document["fractions"]))
+        made_from = int(self.document["seed"]), tuple(self.document["fractions"])
+        return Split(train, val, test, *made_from, bool(self.document.get("official")))

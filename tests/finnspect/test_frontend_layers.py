@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from finnspect.errors import VerificationError
 from finnspect.frontend import check_against_finn, compile_qonnx, load_qonnx, read_network
 from finnspect.frontend.check import check_model
 from finnspect.frontend.lower import dataflow_graph
@@ -210,7 +211,8 @@ def test_a_truncated_average_equals_its_file(mode, version, tmp_path):
     net.tip = net.node("Trunc", [net.tip, *inputs], QONNX, rounding_mode=mode, **extra)
     net.value = net.value / (4 if version == 1 else 1)
     assert split != net.tip
-    graph, _ = checked(finish(net), tmp_path)
+    graph, check = checked(finish(net), tmp_path)
+    assert check.equal_images == check.images
     pool = next(layer for layer in graph if isinstance(layer, SumPool))
     assert pool.activation is not None
     assert pool.activation.thresholds[0, 0] == {"FLOOR": 4, "ROUND": 3, "CEIL": 1}[mode]
@@ -324,3 +326,22 @@ def _transpose(first):
     source = first.input[0]
     first.input[0] = "turned"
     return helper.make_node("Transpose", [source], ["turned"], perm=[0, 3, 1, 2])
+
+
+def test_float64_does_not_excuse_an_execution_that_does_something_else(tmp_path, monkeypatch):
+    """An operator that QONNX executes in another way than the file means is no rounding."""
+    from qonnx.custom_op.general import intquant
+
+    def halved(x, *rest):
+        return real(x, *rest) / 2
+
+    net = finish(stage(start()))
+    real = intquant.int_quant
+    path = net.save(tmp_path / "m.onnx")
+    model = load_qonnx(path)
+    network = read_network(model)
+    graph = dataflow_graph(network, "net")
+    monkeypatch.setattr(intquant, "int_quant", halved)
+    images = np.random.default_rng(1).integers(0, 256, (4, *net.shape), dtype=np.uint8)
+    with pytest.raises(VerificationError, match="float64 and float32"):
+        check_model(graph, model, network, images)

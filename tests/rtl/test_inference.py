@@ -17,7 +17,9 @@ CASES = [
     ("point", "fs_swg", {"C": 32, "KH": 1, "KW": 1, "SIMD": 4, "BITS": 4, "REPEAT": 8}, 0, 72, 38),
     ("fifo_small", "fs_fifo", {"WIDTH": 16, "DEPTH": 16}, 0, 48, 22),
     ("fifo_large", "fs_fifo", {"WIDTH": 16, "DEPTH": 512}, 1, 55, 24),
-    ("pool", "fs_maxpool", {"H": 64, "W": 64, "C": 8}, 1, 65, 50),
+    ("pool", "fs_maxpool", {"H": 64, "W": 64, "C": 8}, 1, 65, 38),
+    ("window_rows", "fs_swg", {"H": 64, "W": 64, "C": 1, "SIMD": 3, "REPEAT": 4} | SAME, 1, 200, 104),
+    ("narrow", "fs_dwc", {"IN_WIDTH": 64, "OUT_WIDTH": 16}, 0, 60, 43),
 ]
 TARGETS = {"ecp5": "synth_ecp5 -nowidelut", "xc7": "synth_xilinx -arch xc7 -flatten"}
 
@@ -48,4 +50,4 @@ def test_memories_and_size(counts, case):
         assert sum(n for cell, n in found.items() if cell.startswith("RAMB")) == blocks
         assert sum(n for cell, n in found.items() if cell.startswith("LUT")) <= xc7_luts
         distributed = sum(n for cell, n in found.items() if cell.startswith(("RAM32", "RAM64")))
-    assert (distributed > 0) == (name in {"point", "fifo_small", "pool"})
+    assert (distributed > 0) == (name in {"point", "fifo_small", "window_rows"})

@@ -42,6 +42,8 @@ POOLS = [
     *(Pool(10, 7, 3, k, BITS=8, signed=True) for k in ((1, 3), (3, 1), (2, 3))),
     *(Pool(5, 2, 1, k) for k in ((2, 2), (5, 2), (2, 1), (1, 2))),
     *(Pool(3, 1, 1, k) for k in ((1, 1), (2, 1), (3, 1))),
+    Pool(5, 3, 2, PE=2, signed=True),
+    Pool(6, 5, 1, (2, 3), BITS=3),
     Pool(2, 2, 1, signed=True, BITS=2),
     Pool(2, 2, 3, BITS=7),
     Pool(6, 6, 16, (6, 6), PE=4),

@@ -103,6 +103,15 @@ def _chains() -> list[Case]:
             replace(base, MW=10, MH=8 * pe, SIMD=simd, PE=pe, w_bits=w_bits, soft_rows=soft, vectors=3)
         )
     cases.append(replace(base, MW=12, MH=4, SIMD=6, PE=4, mul_bits=18, soft_rows=1))
+    # fields that overlap: a chain, several with a short one, a row alone, one beat a vector
+    for index, (simd, pe, sf) in enumerate(
+        [(1, 2, 3), (4, 2, 2), (5, 3, 2), (9, 4, 1), (6, 1, 2), (16, 5, 2)]
+    ):
+        a_bits, a_signed = ((8, False), (8, True), (7, False))[index % 3]
+        over = replace(
+            base, MW=simd * sf, MH=2 * pe, SIMD=simd, PE=pe, w_bits=8, a_bits=a_bits, a_signed=a_signed
+        )
+        cases += [replace(over, values="extreme", steps=0, vectors=30), replace(over, steps=3)]
     return cases
 
 

@@ -11,7 +11,7 @@ from finnspect.analysis.cycles import made_elements, taken_elements
 from finnspect.analysis.resources import layer_resources
 from finnspect.analysis.styles import DSP_BUDGET
 from finnspect.analysis.technology import ECP5, Resources, Technology
-from finnspect.analysis.terms import Terms, converter_terms, fork_terms
+from finnspect.analysis.terms import Terms, converter_terms, fifo_terms, fork_terms
 from finnspect.errors import ResourceError
 from finnspect.ir import DataflowGraph, MatVec
 
@@ -54,7 +54,22 @@ def multiplier_styles(
 def converters(made: int, taken: int, bits: int) -> list[Terms]:
     """Return the width converters between streams of ``made`` and ``taken`` elements of ``bits`` bits."""
     wide = lcm(made, taken)
-    return [converter_terms(side * bits, wide * bits) for side in (made, taken) if side != wide]
+    steps = [converter_terms(made * bits, wide * bits)] if made != wide else []
+    return [*steps, converter_terms(wide * bits, taken * bits)] if taken != wide else steps
+
+
+def _fifos(graph: DataflowGraph, folding: Mapping[str, LayerFolding]) -> list[Terms]:
+    """Return the FIFOs of the default depths: what the branches of a fork need at most."""
+    if all(len(layer.inputs) < 2 for layer in graph):
+        return []
+    from finnspect.fifo import default_depths, edges
+
+    depths, terms = default_depths(graph, folding), []
+    for edge in edges(graph):
+        if edge.key in depths:
+            elements = taken_elements(graph.layer(edge.reader), graph, folding)
+            terms.append(fifo_terms(elements * graph.tensors[edge.tensor].dtype.bits, depths[edge.key]))
+    return terms
 
 
 def joint_terms(graph: DataflowGraph, folding: Mapping[str, LayerFolding]) -> list[Terms]:
@@ -69,6 +84,7 @@ def joint_terms(graph: DataflowGraph, folding: Mapping[str, LayerFolding]) -> li
         readers = len(graph.consumers(name))
         if readers > 1:
             terms.append(fork_terms(made.get(name, 1) * tensor.dtype.bits, readers))
+    terms += _fifos(graph, folding)
     last = made[graph.output]
     return terms + converters(last, 1, graph.tensors[graph.output].dtype.bits)
 

@@ -85,7 +85,9 @@ def chain(w_bits: int, a_bits: int, rows: int, simd: int, mul_bits: int) -> tupl
     fits = (n for n in range(2, 9) if n <= rows and (n - 1) * (w_bits + a_bits) + w_bits + 1 <= mul_bits)
     lanes = max([1, *fits])
     field = w_bits + a_bits + 3 if lanes == 1 else min((mul_bits - w_bits - 1) // (lanes - 1), 48 // lanes)
-    chains = ceil(simd / (1 << min(field - w_bits - a_bits, 3)))
+    guard = field - w_bits - a_bits
+    # two rows may overlap by two bits
+    chains = ceil(simd / (1 << (2 if lanes == 2 and guard < 2 else min(guard, 3))))
     return lanes, ceil(simd / chains)
 
 

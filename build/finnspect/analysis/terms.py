@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 
 from finnspect.analysis.cycles import neuron_folds, overlaps
 from finnspect.analysis.styles import (
+    MULTIPLIER_BITS,
+    SEARCH_CYCLES,
     memory_style,
     multiplier_groups,
-    threshold_style,
+    threshold_plan,
     weight_bank,
     window_memory,
 )
@@ -107,7 +109,7 @@ def _search(
     if activation is None:
         return {}, []
     levels = activation.steps.bit_length()
-    shared = max(1, every // (3 if style == "block" else 2))  # levels that use one memory in turn
+    shared = max(1, every // SEARCH_CYCLES[style])  # levels that use one memory in turn
     firsts = range(0, levels, shared)
     memories = [(Memory(rows << min(first + shared, levels), bits, style), pe) for first in firsts]
     return {"compare": pe * len(firsts) * bits, "steps": pe * levels}, memories
@@ -129,42 +131,74 @@ def _(layer, graph, folding, tech, style="lut") -> Terms:
         model = "pixel"
     else:
         model = "rows"
+    repeat = neuron_folds(layer, graph, folding)
+    if model in ("whole", "pixel") and repeat == 1:
+        return Terms("sliding_window.slice", {"base": 1, "width": simd * bits})
+    copies = simd // (tensor.shape[2] * layer.kernel[1]) if model == "parallel" else 1
     values = {
         "base": 1,
         "width": simd * bits,
         "address": log2(depth + 1),
         "position": log2(tensor.shape[0] * tensor.shape[1] + 1),
-        "repeat": log2(neuron_folds(layer, graph, folding)),
+        "repeat": log2(repeat),
     }
-    if model == "parallel":
-        values["pixels"] = simd * bits * log2(simd // tensor.shape[2])
-    return Terms(f"sliding_window.{model}", values, ((memory, 1),))
+    return Terms(f"sliding_window.{model}", values, ((memory, max(1, copies)),))
+
+
+def _tree_bits(terms: int, bits: int) -> int:
+    """Return the bits of all adders of a balanced tree over ``terms`` terms of ``bits`` bits."""
+    total = 0
+    while terms > 1:
+        bits += 1
+        total += terms // 2 * bits
+        terms = (terms + 1) // 2
+    return total
+
+
+def _matvec_search(
+    layer: MatVec, pe: int, simd: int, bits: int
+) -> tuple[dict[str, float], list[tuple[Memory, int]]]:
+    """Return terms and memories of an MVAU's thresholds: rows in turn, or every row by itself."""
+    style, rows = threshold_plan(layer, pe, simd)
+    nf, sf = layer.MH // pe, layer.MW // simd
+    if not rows:
+        return _search(layer.activation, pe, bits, nf, sf, style)
+    units, levels = ceil(pe / rows), layer.activation.steps.bit_length()
+    memory = Memory(nf << ((rows - 1).bit_length() + levels), bits, style)
+    return {"units": units * bits, "queue": pe * bits, "turns": units * levels}, [(memory, units)]
 
 
 @layer_terms.register(MatVec)
 def _(layer, graph, folding, tech, style="lut") -> Terms:
     pe, simd = folding[layer.name].PE, folding[layer.name].SIMD
-    a_bits, acc_bits = graph.tensors[layer.input].dtype.bits, layer.acc_dtype.bits
-    w_bits = 1 if layer.bipolar else layer.weight_dtype.bits
+    a_type, acc_bits = graph.tensors[layer.input].dtype, layer.acc_dtype.bits
+    a_bits, w_bits = a_type.bits, 1 if layer.bipolar else layer.weight_dtype.bits
+    if layer.bipolar:  # counted, not added up
+        acc_bits = ((a_type.max - a_type.min) * layer.MW + 1).bit_length()
     nf, sf = layer.MH // pe, layer.MW // simd
     weights = Memory(nf * sf, pe * simd * w_bits, memory_style(nf * sf, pe * simd * w_bits))
     bank = weight_bank(nf * sf, weights.width, tech)
-    count, summed = multiplier_groups(layer, a_bits, pe, simd) if style == "dsp" else (0, simd)
-    search, memories = _search(layer.activation, pe, acc_bits, nf, sf, threshold_style(layer, pe))
+    count, summed = 0, simd
+    if style == "dsp":
+        mul_bits = MULTIPLIER_BITS.get(tech.name, 18)
+        count, summed = multiplier_groups(layer, a_bits, pe, simd, mul_bits)
+    search, memories = _matvec_search(layer, pe, simd, acc_bits)
     values = {
         "base": 1,
         "rows": pe,
         "accumulators": pe * acc_bits if sf > 1 else 0,
         "inputs": simd * a_bits,
-        "operands": pe * simd * (w_bits + a_bits),
-        "products": pe * simd * w_bits * a_bits,
-        "tree": pe * (summed - 1) * (w_bits + a_bits),
+        # A product of as many radix-4 digits as the weight has.
+        f"products{ceil(w_bits / 2)}": pe * simd * (w_bits + a_bits),
+        "tree": pe * _tree_bits(summed, w_bits + a_bits),
         "terms": pe * (summed - 1),
         "banks": (ceil(nf * sf / bank) - 1) * weights.width if bank else 0,
         "folds": log2(nf * sf),
         **search,
     }
     model = "bipolar" if layer.bipolar else style
+    if nf * sf == 1:
+        model = "constant"  # the weights are no memory and fold into the products
     return Terms(f"matvec.{model}", values, ((weights, 1), *memories), count)
 
 
@@ -248,9 +282,21 @@ def _(layer, graph, folding, tech, style="lut") -> Terms:
     return Terms("argmax", {"base": 1, "width": tensor.dtype.bits, "index": log2(tensor.size + 1)})
 
 
-def converter_terms(narrow_bits: int, wide_bits: int) -> Terms:
-    """Return the terms of one width converter (``fs_dwc``)."""
-    return Terms("width", {"base": 1, "narrow": narrow_bits, "wide": wide_bits})
+def converter_terms(in_bits: int, out_bits: int) -> Terms:
+    """Return the terms of one width converter (``fs_dwc``) from ``in_bits`` to ``out_bits`` a beat."""
+    narrow, wide = sorted((in_bits, out_bits))
+    model = "width.up" if out_bits > in_bits else "width.down"
+    return Terms(
+        model,
+        {"base": 1, "narrow": narrow, "wide": wide, "count": log2(wide / narrow), "choice": wide - narrow},
+    )
+
+
+def fifo_terms(width: int, depth: int) -> Terms:
+    """Return the terms of one FIFO (``fs_fifo``) of ``depth`` beats of ``width`` bits."""
+    style = "block" if depth >= 64 and depth * width >= 1024 else "distributed"
+    memory = Memory(depth, width, style, writable=True)
+    return Terms("fifo", {"base": 1, "width": width, "address": log2(depth)}, ((memory, 1),))
 
 
 def fork_terms(width: int, readers: int) -> Terms:

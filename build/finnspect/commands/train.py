@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -27,6 +29,8 @@ EXAMPLES = examples(
         "Train on your own images, one folder a class",
         "finnspect train --dataset image-folder --data my_images/",
     ),
+    ("Train a network of your own", "finnspect train --model my_net.py:make"),
+    ("Twenty images a class, five folds", "finnspect train --shots 20 --folds 5"),
 )
 
 
@@ -36,6 +40,12 @@ def command(
     model: ModelOption = DEFAULT_MODEL,
     seed: SeedOption = 0,
     epochs: EpochsOption = None,
+    shots: Annotated[
+        int | None, typer.Option("--shots", min=1, help="Train and validate on so many images a class.")
+    ] = None,
+    folds: Annotated[
+        int | None, typer.Option("--folds", min=2, help="Cross-validate: one training for each of N folds.")
+    ] = None,
     out: OutOption = OUT,
     as_json: JsonOption = False,
 ) -> None:
@@ -47,8 +57,16 @@ def command(
     from finnspect.flow import TrainRequest, train
     from finnspect.progress import for_terminal
 
-    request = TrainRequest(dataset=dataset, data=data, model=model, seed=seed, epochs=epochs)
-    run = train(request, out, for_terminal())
+    few = () if shots is None else (("shots", shots),)
+
+    def run_of(*options: tuple[str, Any]) -> Path:
+        request = TrainRequest(dataset, data, model, seed, epochs, (*few, *options))
+        return train(request, out, for_terminal())
+
+    if folds is not None:
+        _say_folds([run_of(("fold", (i, folds))) for i in range(folds)], as_json)
+        return
+    run = run_of()
     metrics = json.loads((run / "metrics.json").read_text())
     if as_json:
         typer.echo(json.dumps({"run": str(run), "metrics": metrics}, indent=1))
@@ -57,3 +75,26 @@ def command(
         for name, value in metrics.items():
             if isinstance(value, (int, float, str)):
                 typer.echo(f"  {name}: {value}")
+
+
+def _say_folds(runs: list[Path], as_json: bool) -> None:
+    """Print the figures of a cross-validation."""
+    from quant_models.accuracy import paired, spread
+
+    found = [json.loads((run / "metrics.json").read_text())["leading"] for run in runs]
+    quantized, twin = ([each[key] for each in found] for key in ("test", "float_test"))
+    summary = {
+        "metric": found[0]["metric"],
+        "quantized": spread(quantized),
+        "float": spread(twin),
+        "difference": paired(quantized, twin),
+        "runs": [str(run) for run in runs],
+    }
+    if as_json:
+        typer.echo(json.dumps(summary, indent=1))
+        return
+    typer.echo(f"cross-validated on {len(runs)} folds, {summary['metric']}:")
+    for name in ("quantized", "float"):
+        typer.echo(f"  {name}: {summary[name]['mean']:.4f} ± {summary[name]['std']:.4f}")
+    gap = summary["difference"]
+    typer.echo(f"  difference: {gap['mean']:+.4f} ({gap['low']:+.4f} .. {gap['high']:+.4f}, 95 % interval)")

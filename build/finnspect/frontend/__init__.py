@@ -1,7 +1,8 @@
-"""From a QONNX model to the dataflow graph, by way of FINN's transformations.
+"""From a QONNX model to the dataflow graph, with FINN's transformations beside it.
 
 :func:`compile_package` and :func:`compile_qonnx` are the entrances. What cannot be compiled is
-refused by :func:`read_network` before FINN is even imported.
+refused by :func:`read_network` before FINN is even imported. A new operator is a function registered with
+``state.handles``, a new layer one registered with ``lower.lower_layer``.
 """
 
 from finnspect.frontend.check import (

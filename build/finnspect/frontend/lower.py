@@ -44,18 +44,32 @@ def layer_names(network: Network) -> dict[str, str]:
     counts: dict[str, int] = {}
     names = {}
     for layer in network.layers:
-        kind = layer.kind if isinstance(layer, Compute) else _NAMES[type(layer)]
+        kind = (
+            layer.kind
+            if isinstance(layer, Compute)
+            else _NAMES.get(type(layer), type(layer).__name__.lower())
+        )
         names[layer.output] = f"{kind}{counts.get(kind, 0)}"
         counts[kind] = counts.get(kind, 0) + 1
     return names
 
 
 @dataclass
-class _Builder:
-    """Layers and tensors made so far."""
+class GraphBuilder:
+    """Layers and tensors made so far.
+
+    Parameters
+    ----------
+    network
+        What is lowered.
+    names
+        Name of each of its layers in the graph, by its output.
+    tensors
+        The graph's, by name.
+    """
 
     network: Network
-    names: dict[str, str]  # the network's tensors -> layers
+    names: dict[str, str]
     tensors: dict[str, Tensor]
     layers: list[ir.Layer] = field(default_factory=list)
 
@@ -64,6 +78,7 @@ class _Builder:
         return self.tensors[self.tensor_name(name)]
 
     def tensor_name(self, name: str) -> str:
+        """Return the graph's name of a tensor of the network."""
         if name == PIXELS:
             return PIXELS
         last = self.network.last
@@ -72,6 +87,7 @@ class _Builder:
         return self.names[name]
 
     def add(self, layer: ir.Layer, shape: tuple[int, int, int], dtype: IntType) -> None:
+        """Append a layer, and the tensor that it makes."""
         self.layers.append(layer)
         self.tensors[layer.output] = Tensor(layer.output, shape, dtype)
 
@@ -87,9 +103,9 @@ def dataflow_graph(network: Network, name: str) -> DataflowGraph:
         Name of the graph.
     """
     source = Tensor(PIXELS, network.input_shape, IntType(8, False))
-    builder = _Builder(network, layer_names(network), {PIXELS: source})
+    builder = GraphBuilder(network, layer_names(network), {PIXELS: source})
     for layer in network.layers:
-        _build(layer, builder)
+        lower_layer(layer, builder)
     output = builder.tensor(network.last.output)
     if output.dtype.bits > LOGIT_BITS:
         raise UnsupportedModelError(
@@ -128,12 +144,17 @@ def _staircase(
 
 
 @singledispatch
-def _build(layer: Layer, builder: _Builder) -> None:
-    raise AssertionError(layer)
+def lower_layer(layer: Layer, builder: GraphBuilder) -> None:
+    """Add a layer to the graph; register an implementation for each class of layer."""
+    raise UnsupportedModelError(
+        layer.node,
+        f"a {type(layer).__name__} layer has no counterpart in the dataflow graph",
+        "register one with finnspect.frontend.lower.lower_layer.register",
+    )
 
 
-@_build.register
-def _(layer: Compute, builder: _Builder) -> None:
+@lower_layer.register
+def _(layer: Compute, builder: GraphBuilder) -> None:
     label, source = builder.names[layer.output], builder.tensor(layer.inputs[0])
     kernel = tuple(layer.weights.shape[1:3])
     window = ir.SlidingWindow(
@@ -159,16 +180,16 @@ def _(layer: Compute, builder: _Builder) -> None:
     builder.add(product, layer.shape, acc if layer.steps is None else layer.steps.dtype)
 
 
-@_build.register
-def _(layer: Pool, builder: _Builder) -> None:
+@lower_layer.register
+def _(layer: Pool, builder: GraphBuilder) -> None:
     source = builder.tensor(layer.inputs[0])
     label, output = builder.names[layer.output], builder.tensor_name(layer.output)
     pool = ir.MaxPool(label, (source.name,), (output,), layer.kernel, layer.stride, layer.pad)
     builder.add(pool, layer.shape, source.dtype)
 
 
-@_build.register
-def _(layer: Sum, builder: _Builder) -> None:
+@lower_layer.register
+def _(layer: Sum, builder: GraphBuilder) -> None:
     source = builder.tensor(layer.inputs[0])
     taps = layer.kernel[0] * layer.kernel[1]
     low, high = (np.full(layer.shape[-1], taps * end) for end in (source.dtype.min, source.dtype.max))
@@ -184,8 +205,8 @@ def _(layer: Sum, builder: _Builder) -> None:
     builder.add(pool, layer.shape, acc if layer.steps is None else layer.steps.dtype)
 
 
-@_build.register
-def _(layer: Add, builder: _Builder) -> None:
+@lower_layer.register
+def _(layer: Add, builder: GraphBuilder) -> None:
     sources = [builder.tensor(name) for name in layer.inputs]
     ends = [
         sorted((factor * s.dtype.min, factor * s.dtype.max))
@@ -204,15 +225,15 @@ def _(layer: Add, builder: _Builder) -> None:
     builder.add(add, layer.shape, acc if layer.steps is None else layer.steps.dtype)
 
 
-@_build.register
-def _(layer: Concat, builder: _Builder) -> None:
+@lower_layer.register
+def _(layer: Concat, builder: GraphBuilder) -> None:
     sources = tuple(builder.tensor(name) for name in layer.inputs)
     label, output = builder.names[layer.output], builder.tensor_name(layer.output)
     builder.add(ir.Concat(label, tuple(s.name for s in sources), (output,)), layer.shape, sources[0].dtype)
 
 
-@_build.register
-def _(layer: Requantize, builder: _Builder) -> None:
+@lower_layer.register
+def _(layer: Requantize, builder: GraphBuilder) -> None:
     source = builder.tensor(layer.inputs[0])
     least, most = source.dtype.min, source.dtype.max
     low, high = (np.full(layer.shape[-1], end) for end in (least, most))
@@ -225,8 +246,8 @@ def _(layer: Requantize, builder: _Builder) -> None:
     builder.add(threshold, layer.shape, layer.steps.dtype)
 
 
-@_build.register
-def _(layer: ArgMax, builder: _Builder) -> None:
+@lower_layer.register
+def _(layer: ArgMax, builder: GraphBuilder) -> None:
     source = builder.tensor(layer.inputs[0])
     label, output = builder.names[layer.output], builder.tensor_name(layer.output)
     builder.add(ir.ArgMax(label, (source.name,), (output,)), (1, 1, 1), layer.dtype)

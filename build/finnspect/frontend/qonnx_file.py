@@ -65,6 +65,8 @@ def normalise(model: ModelWrapper) -> ModelWrapper:
     taken = {node.name for node in model.graph.node}
     _channels_first(model)
     for index, node in enumerate(model.graph.node):
+        if node.op_type == "IntQuant":  # another name of the same operator
+            node.op_type = "Quant"
         if node.op_type in QUANTIZERS:
             node.domain = QONNX_DOMAIN
         if not node.name:
@@ -74,6 +76,7 @@ def normalise(model: ModelWrapper) -> ModelWrapper:
             node.name = name
             taken.add(name)
         _write_defaults(model, node)
+    _import_quantizers(model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for transformation in (
@@ -88,6 +91,19 @@ def normalise(model: ModelWrapper) -> ModelWrapper:
         ):
             model = model.transform(transformation)
     return model
+
+
+def _import_quantizers(model: ModelWrapper) -> None:
+    """Import the version of QONNX's operators that the file's nodes are written for.
+
+    ``Trunc`` has five inputs in the first and six, with its output's scale, in the second.
+    """
+    truncations = [node for node in model.graph.node if node.op_type == "Trunc"]
+    if truncations:
+        version = 2 if any(len(node.input) > 5 for node in truncations) else 1
+        model.set_opset_import(QONNX_DOMAIN, version)
+    elif QONNX_DOMAIN not in model.get_opset_imports():
+        model.set_opset_import(QONNX_DOMAIN, 1)
 
 
 def _channels_first(model: ModelWrapper) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from onnx import NodeProto
 
 
-@handles("Quant", "IntQuant")
+@handles("Quant")
 def _quant(reading: Reading, node: NodeProto, value: Value) -> Value:
     parameters = quant_parameters(reading.model, node)
     _check_activation(node, parameters)

@@ -82,8 +82,13 @@ def _read(path: Path, count: Callable[[Mapping[str, int]], Resources]) -> CoreFi
 
 
 def synthesise_core(
-    accelerator: Accelerator, tech: Technology, cache: Path, *, by_part: bool = False
-) -> CoreFigures:
+    accelerator: Accelerator,
+    tech: Technology,
+    cache: Path,
+    *,
+    by_part: bool = False,
+    cached_only: bool = False,
+) -> CoreFigures | None:
     """Return the figures of a core, from ``cache`` where it holds them.
 
     Parameters
@@ -92,6 +97,8 @@ def synthesise_core(
         Folder of results.
     by_part
         Keep the core's instances apart and count each; the total is then a per cent or so larger.
+    cached_only
+        Do not synthesise: return None where ``cache`` does not hold the core.
 
     Raises
     ------
@@ -106,6 +113,8 @@ def synthesise_core(
         document = json.loads(kept.read_text())
         total, *parts = (Resources(*item) for item in document["figures"])
         return CoreFigures(total, dict(zip(document["parts"], parts, strict=True)))
+    if cached_only:
+        return None
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="synth-", dir=cache) as name:
         folder = Path(name)

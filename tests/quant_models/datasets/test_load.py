@@ -247,7 +247,7 @@ def test_a_file_that_vanishes_is_named(registered, class_folder, grey16):
         lambda tree: Catalog(("a", "b"), [Sample(f"good/none{i}.png", i, "g") for i in (0, 1)]),
         needs_path=True,
     )
-    with pytest.raises(DataError, match=r"none0\.png cannot be read"):
+    with pytest.raises(DataError, match=r"none0\.png is missing"):
         load_dataset("gone", class_folder, grey16, None)
 
 

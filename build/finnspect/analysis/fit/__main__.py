@@ -17,12 +17,14 @@ from finnspect.analysis.fit.grid import points
 from finnspect.analysis.fit.samples import collect
 from finnspect.analysis.fit.solve import fit_models
 from finnspect.analysis.technology import TECHNOLOGIES, Resources, Technology
-from finnspect.errors import FlowError, UnsupportedModelError
+from finnspect.errors import ConfigError, FlowError, UnsupportedModelError
 from finnspect.paths import ROOT, RTL_DIR
 from finnspect.stages import hash_path
 
 #: Bench network -> cycles a frame that it is folded for when its whole design is checked.
 DESIGNS = {"cnn5_w4a4": 10_000, "cnv_w4a4": 36_864, "resnet8_w4a4": 41_000, "cnv_w1a1": 60_000}
+#: Hard multipliers of the whole designs: those of the boards.
+_DSP_BUDGETS = {"ecp5": 16, "xc7": 176}
 #: Shells are measured around this small network.
 _SHELL_BOARDS = {"ecp5": "ulx3s-85f", "xc7": "pynq-z2"}
 
@@ -44,10 +46,11 @@ def check_designs(tech: Technology, cache: Path, names: Sequence[str]) -> dict[s
     for name in names:
         graph = network(name)
         try:
-            folding = choose_folding(graph, DESIGNS[name])
-            budget = 0
+            folding = choose_folding(graph, DESIGNS[name], tech)
+            budget = _DSP_BUDGETS[tech.name]
+            options = EmitOptions(dsp_budget=budget, technology=tech.name)
             with tempfile.TemporaryDirectory() as folder:
-                core = emit_accelerator(graph, folding, Path(folder) / "core", EmitOptions(dsp_budget=budget))
+                core = emit_accelerator(graph, folding, Path(folder) / "core", options)
                 measured = synthesise_core(core, tech, cache).total
         except UnsupportedModelError:
             continue
@@ -70,13 +73,21 @@ def measure_shell(tech: Technology, cache: Path) -> dict[str, Any]:
 
 
 def fit(
-    tech: Technology, cache: Path, share: float, jobs: int, designs: Sequence[str], say: Callable[[str], None]
+    tech: Technology,
+    cache: Path,
+    share: float,
+    jobs: int,
+    designs: Sequence[str],
+    say: Callable[[str], None],
+    cached_only: bool = False,
 ) -> Path:
     """Fit one technology and write its cost file; return the file."""
     from finnspect.toolchains.core_synth import DISTRIBUTION, tool_version
 
     path = cost_file(tech)
-    samples = collect(points(share), tech, cache, jobs, say)
+    samples = collect(points(share), tech, cache, jobs, say, cached_only)
+    if not samples:
+        raise ConfigError(f"no synthesised network for {tech.name} in {cache}", "leave out --cached-only")
     document = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -102,6 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--share", type=float, default=1.0, help="share of the grid (default 1)")
     parser.add_argument("--jobs", type=int, default=2, help="syntheses at a time (default 2)")
     parser.add_argument("--designs", nargs="*", choices=sorted(DESIGNS), default=list(DESIGNS))
+    parser.add_argument("--cached-only", action="store_true", help="fit to what is synthesised already")
     parser.add_argument("--cache", type=Path, default=ROOT / "out" / "cache" / "synth")
     arguments = parser.parse_args(argv)
     from finnspect.progress import for_terminal
@@ -112,7 +124,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             with progress.step(f"costs of {name}"):
                 tech = TECHNOLOGIES[name]
                 path = fit(
-                    tech, arguments.cache, arguments.share, arguments.jobs, arguments.designs, progress.note
+                    tech,
+                    arguments.cache,
+                    arguments.share,
+                    arguments.jobs,
+                    arguments.designs,
+                    progress.note,
+                    arguments.cached_only,
                 )
             progress.line(f"{path.relative_to(ROOT)} written")
             for design, entry in json.loads(path.read_text())["designs"].items():

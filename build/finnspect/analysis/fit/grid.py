@@ -11,22 +11,36 @@ import numpy as np
 
 from finnspect.bench_networks import Builder
 from finnspect.folding import Folding, allowed
-from finnspect.ir import DataflowGraph, Depthwise, IntType, MatVec, SlidingWindow
+from finnspect.ir import (
+    ArgMax,
+    Concat,
+    DataflowGraph,
+    Depthwise,
+    IntType,
+    MatVec,
+    MaxPool,
+    SlidingWindow,
+    Threshold,
+)
+from finnspect.kernels import max_pool, sliding_windows
 
 #: Widths of (weights, activations) that chains are drawn with, the common ones more often.
-_WIDTHS = ((4, 4), (4, 4), (4, 4), (2, 2), (3, 3), (8, 8), (4, 8), (8, 4), (1, 1), (1, 1), (1, 2), (1, 4))
+_WIDTHS = (
+    *((4, 4), (1, 1), (2, 2), (4, 4), (8, 8), (1, 4), (3, 3), (4, 8)),
+    *((4, 4), (1, 2), (8, 4), (2, 4), (4, 4), (1, 1), (6, 6), (4, 4)),
+)
 _CHANNELS = (4, 8, 12, 16, 16, 24, 32, 32, 48, 64)
-#: Products a cycle that one layer may have, so that synthesis stays short.
-_MAX_PRODUCTS = 96
+#: Products of 4 by 4 bits a cycle that one layer may have, so that synthesis stays short.
+_MAX_PRODUCTS = 64
 
 
 @dataclass(frozen=True)
 class Point:
-    """A network, its folding, and how many hard multipliers it may use."""
+    """A network, its folding, and what the multipliers of its layers are made of."""
 
     graph: DataflowGraph
     folding: Folding
-    dsp_budget: int
+    styles: dict[str, str]
 
 
 def _folding(graph: DataflowGraph, rng: np.random.Generator) -> Folding:
@@ -40,13 +54,22 @@ def _folding(graph: DataflowGraph, rng: np.random.Generator) -> Folding:
             chosen[layer.name] = {"SIMD": own["SIMD"] if isinstance(reader, MatVec) else own["PE"]}
             continue
         names = list(options)
-        limit = _MAX_PRODUCTS if isinstance(layer, MatVec) else 8
-        wanted = limit * 2.0 ** -rng.integers(0, 6)
+        limit = 8
+        if isinstance(layer, MatVec):
+            bits = layer.weight_dtype.bits * graph.tensors[layer.input].dtype.bits
+            limit = round(_MAX_PRODUCTS * min(2, max(0.25, 16 / bits)))
+        wanted = limit * 2.0 ** -rng.integers(0, 5)
         choices = list(product(*options.values()))
         apart = [abs(np.log2(prod(each) / wanted)) for each in choices]
         near = [each for each, far in zip(choices, apart, strict=True) if far <= min(apart) + 0.6]
         chosen[layer.name] = dict(zip(names, near[rng.integers(len(near))], strict=True))
     return Folding.of({layer.name: chosen[layer.name] for layer in graph})
+
+
+def _point(graph: DataflowGraph, rng: np.random.Generator) -> Point:
+    matvecs = [layer for layer in graph if isinstance(layer, MatVec)]
+    hard = {layer.name: not layer.bipolar and rng.random() < 0.4 for layer in matvecs}
+    return Point(graph, _folding(graph, rng), {name: "dsp" if dsp else "lut" for name, dsp in hard.items()})
 
 
 def _unsigned(bits: int) -> IntType:
@@ -69,11 +92,11 @@ def chain(seed: int) -> Point:
     if rng.random() < 0.5:
         x = net.dense("hidden", x, int(rng.choice((16, 32, 64))), _unsigned(a_bits))
     graph = net.graph(net.dense("dense", x, int(rng.choice((4, 6, 10))), None))
-    return Point(graph, _folding(graph, rng), int(rng.choice([0, 0, 500])))
+    return _point(graph, rng)
 
 
 def residual(seed: int) -> Point:
-    """Return a block with a fork, an add and a global average."""
+    """Return a block with a fork and an add, every second one with a global average."""
     rng = np.random.default_rng([seed, 2])
     bits = (4, 2, 3)[seed % 3]
     codes, signed = _unsigned(bits), IntType(bits, True)
@@ -83,12 +106,65 @@ def residual(seed: int) -> Point:
     y = net.conv("conv1", x, channels, (3, 3), signed, pad=1)
     x = net.conv("skip", x, channels, (1, 1), signed)
     x = net.add("add", (y, x), codes)
-    x = net.average("average", x, codes)
+    if seed % 2:
+        x = net.average("average", x, codes)
     graph = net.graph(net.dense("dense", x, 6, None))
-    return Point(graph, _folding(graph, rng), 0)
+    return _point(graph, rng)
 
 
-FAMILIES: dict[str, tuple[Callable[[int], Point], int]] = {"chain": (chain, 30), "residual": (residual, 6)}
+def _depthwise(net: Builder, name: str, source: str, out: IntType, stride: int) -> str:
+    x_type = net.tensors[source].dtype
+    window = SlidingWindow(
+        f"{name}_window", (source,), (f"{name}_windows",), (3, 3), (stride, stride), (1, 1, 1, 1)
+    )
+    vectors = sliding_windows(window, net.values[source], np.dtype(np.int64))
+    net.layers.append(window)
+    net._tensor(window.output, vectors, x_type)
+    channels = net.tensors[source].shape[2]
+    w_type = IntType(max(2, net.w_bits), True)
+    weights = net.rng.integers(-w_type.max, w_type.max + 1, (channels, 9))
+    acc = (vectors.reshape(*vectors.shape[:3], 9, channels) * weights.T).sum(axis=3)
+    acc_type = IntType.spanning(-(9 << (x_type.bits + w_type.bits)), 9 << (x_type.bits + w_type.bits))
+    activation = net._activation(acc, out)
+    net.layers.append(Depthwise(name, (window.output,), (name,), weights, w_type, acc_type, activation))
+    return net._apply(name, acc, activation, out)
+
+
+def _overlapping(net: Builder, name: str, source: str) -> str:
+    pool = MaxPool(name, (source,), (name,), (3, 3), (2, 2), (1, 1, 1, 1))
+    net.layers.append(pool)
+    return net._tensor(name, max_pool(pool, net.values[source]), net.tensors[source].dtype)
+
+
+def separable(seed: int) -> Point:
+    """Return a depthwise layer, an overlapping pool, two branches joined side by side, and a class out."""
+    rng = np.random.default_rng([seed, 3])
+    bits = (4, 2, 4, 3)[seed % 4]
+    codes = _unsigned(bits)
+    net = Builder(f"separable{seed}", (16, 16, 3), bits)
+    channels = int(rng.choice((8, 16, 24)))
+    x = net.conv("conv0", net.input, channels, (3, 3), codes, pad=1)
+    x = _depthwise(net, "depthwise", x, codes, 1 + seed % 2)
+    x = _overlapping(net, "pool", x)
+    left = net.conv("left", x, channels, (1, 1), codes)
+    values = net.values[x]
+    steps = net._activation(values.reshape(-1, 1), codes)
+    net.layers.append(Threshold("steps", (x,), ("steps",), steps))
+    right = net._apply("steps", values, steps, codes)
+    net.layers.append(Concat("concat", (left, right), ("concat",)))
+    x = net._tensor("concat", np.concatenate([net.values[left], net.values[right]], axis=-1), codes)
+    x = net.dense("dense", x, 10, None)
+    net.layers.append(ArgMax("argmax", (x,), ("argmax",)))
+    return _point(
+        net.graph(net._tensor("argmax", net.values[x].argmax(axis=-1, keepdims=True), _unsigned(4))), rng
+    )
+
+
+FAMILIES: dict[str, tuple[Callable[[int], Point], int]] = {
+    "chain": (chain, 32),
+    "residual": (residual, 8),
+    "separable": (separable, 8),
+}
 
 
 def points(share: float = 1.0) -> list[Callable[[], Point]]:

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finnspect.analysis.design import multiplier_styles
 from finnspect.analysis.technology import Resources, Technology
-from finnspect.analysis.terms import Terms, converter_terms, fork_terms, layer_terms
+from finnspect.analysis.terms import Terms, converter_terms, fifo_terms, fork_terms, layer_terms
 from finnspect.errors import ConfigError, UnsupportedModelError
 
 logger = logging.getLogger(__name__)
@@ -39,14 +38,17 @@ class Sample:
 
 def _joint(module: str, params: Mapping[str, Any]) -> Terms | None:
     if module == "fs_dwc":
-        widths = sorted((params["IN_WIDTH"], params["OUT_WIDTH"]))
-        return converter_terms(*widths)
+        return converter_terms(params["IN_WIDTH"], params["OUT_WIDTH"])
+    if module == "fs_fifo":
+        return fifo_terms(params["WIDTH"], params["DEPTH"])
     if module == "fs_fork":
         return fork_terms(params["WIDTH"], params["N"])
     return None
 
 
-def point_samples(make: Callable[[], Any], tech: Technology, cache: Path) -> list[Sample]:
+def point_samples(
+    make: Callable[[], Any], tech: Technology, cache: Path, cached_only: bool = False
+) -> list[Sample]:
     """Emit and synthesise one point of the grid and return the samples it gives.
 
     A network that the library has no hardware for gives none.
@@ -56,14 +58,16 @@ def point_samples(make: Callable[[], Any], tech: Technology, cache: Path) -> lis
 
     point = make()
     graph, folding = point.graph, point.folding
-    styles = multiplier_styles(graph, folding, point.dsp_budget, tech)
+    styles = dict(point.styles)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            options = EmitOptions(mul_styles=styles, dsp_budget=point.dsp_budget)
+            options = EmitOptions(mul_styles=styles, dsp_budget=0, technology=tech.name)
             core = emit_accelerator(graph, folding, Path(folder) / "core", options)
-            figures = synthesise_core(core, tech, cache, by_part=True)
+            figures = synthesise_core(core, tech, cache, by_part=True, cached_only=cached_only)
     except (UnsupportedModelError, ConfigError) as error:
-        logger.warning("%s is left out: %s", graph.name, error)
+        logger.warning("%s is left out: %s", graph.name, error.args[0])
+        return []
+    if figures is None:
         return []
     layers: dict[str, Resources] = {}
     samples = [Sample(f"{graph.name}/logits", Terms("logits", {"base": 1}), figures.parts["u_logits"])]
@@ -85,11 +89,17 @@ def collect(
     cache: Path,
     jobs: int,
     progress: Callable[[str], None],
+    cached_only: bool = False,
 ) -> list[Sample]:
-    """Return the samples of many points, ``jobs`` at a time; what is in ``cache`` is not run again."""
+    """Return the samples of many points, ``jobs`` at a time; what is in ``cache`` is not run again.
+
+    With ``cached_only`` nothing is: points that are not there give no samples.
+    """
     samples: dict[int, list[Sample]] = {}
     with ThreadPoolExecutor(jobs) as pool:
-        futures = {pool.submit(point_samples, make, tech, cache): i for i, make in enumerate(makers)}
+        futures = {
+            pool.submit(point_samples, make, tech, cache, cached_only): i for i, make in enumerate(makers)
+        }
         try:
             for done, future in enumerate(as_completed(futures), 1):
                 samples[futures[future]] = future.result()

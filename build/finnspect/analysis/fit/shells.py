@@ -34,7 +34,10 @@ def shell_figures(board_name: str, tech: Technology, cache: Path) -> dict[str, A
     with tempfile.TemporaryDirectory(prefix="shell-", dir=cache) as name:
         folder = Path(name)
         core = emit_accelerator(
-            graph, choose_folding(graph, 400_000), folder / "core", EmitOptions(dsp_budget=0)
+            graph,
+            choose_folding(graph, 400_000),
+            folder / "core",
+            EmitOptions(dsp_budget=0, technology=tech.name),
         )
         make = shell_settings if tech is ECP5 else axi_settings
         design = folder / "design"
