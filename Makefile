@@ -18,11 +18,11 @@ BENCH =## options of the hardware benchmark, as --quick or --network cnn5_w4a4 -
 VENV = .venv## folder of the environment [.venv]
 
 STAMP := $(VENV)/.finnspect-bootstrapped
-ENV_FILES := build/env/torch.txt build/env/requirements.lock build/env/bootstrap.sh pyproject.toml
+ENV_FILES := $(addprefix build/env/,torch.txt requirements.lock bootstrap.sh common.sh) pyproject.toml
 BIN := $(VENV)/bin
 DRIVER_VENV := $(VENV)-driver
 DRIVER_STAMP := $(DRIVER_VENV)/.finnspect-bootstrapped
-DRIVER_FILES := build/env/driver.lock build/env/bootstrap_driver.sh hw/driver/pyproject.toml
+DRIVER_FILES := $(addprefix build/env/,driver.lock bootstrap_driver.sh common.sh) hw/driver/pyproject.toml
 DRIVER_PYTEST = $(DRIVER_VENV)/bin/python -m pytest tests/driver
 CORES := $(shell nproc)
 WORKERS := $(shell [ $(CORES) -gt 4 ] && echo 4 || echo $(CORES))

@@ -67,6 +67,12 @@ def build_options(package, out):
     return ["--package", str(package.path), "--out", str(out)]
 
 
+@pytest.fixture(scope="module")
+def again(pictures, out):
+    """What `make hw DATASET=image-folder DATA=...` runs; the training is finished by then."""
+    return ["build", *TRAINING, "--data", str(pictures), "--out", str(out)]
+
+
 def test_training_again_with_the_same_pictures_does_nothing(package, pictures, out, capsys):
     begun = time.monotonic()
     assert run(["train", *TRAINING, "--data", str(pictures), "--out", str(out), "--json"]) == 0
@@ -113,13 +119,26 @@ def test_arrays_run_through_the_rtl(build_options, package, out, tmp_path, capsy
     assert document["correct"] is None and document["labelled"] == 0
 
 
+def test_another_folding_trains_nothing_again(package, again, out, tmp_path, capsys):
+    options = [*again, "--board", "pynq-z2", "--toolchain", "none"]
+    assert run(options) == 0
+    trained = out / f"{MODEL}-image-folder"
+    built = out / f"{package.info.name}-pynq-z2"
+    kept = [trained / "train", trained / "export", built / "frontend"]
+    before = {folder: (folder / "stage.json").read_bytes() for folder in kept}
+    cycles = load_report(built).performance.cycles_per_frame.value
+    capsys.readouterr()
+    (tmp_path / "fast.toml").write_text(f"target_cycles = {int(cycles) // 2}\n")
+    assert run([*options, "--config", str(tmp_path / "fast.toml")]) == 0
+    said = capsys.readouterr().err
+    assert (
+        said.count("up to date") == len([*kept, "test"]) and "folding again, changed: target_cycles" in said
+    )
+    assert {folder: (folder / "stage.json").read_bytes() for folder in kept} == before
+    assert load_report(built).performance.cycles_per_frame.value <= cycles / 2
+
+
 # -- the bitstream ------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def again(pictures, out):
-    """What `make hw DATASET=image-folder DATA=...` runs; the training is finished by then."""
-    return ["build", *TRAINING, "--data", str(pictures), "--out", str(out)]
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,12 @@ from finnspect.emit import Accelerator, emit_accelerator
 from finnspect.folding import choose_folding
 from finnspect.ir import DataflowGraph
 from finnspect.package import Preprocessing
+from finnspect_driver import registers as regs
 from graphs import Conv, Pool, dense, make_graph, random_images
 
 BUILD_ID = "00112233445566778899aabbccddeeff"
+#: Where tests that map memory by hand put images and logits.
+SOURCE, TARGET = 0x2000_0000, 0x3000_0000
 
 
 @dataclass(frozen=True)
@@ -82,3 +85,15 @@ def make_net(
         **{f"core/{name}": core.path / name for name in ("manifest.json", *core.sources, *core.images)},
     }
     return Net(graph, core, write_deploy(folder / f"{graph.name}.zip", info, files))
+
+
+def start_run(board, images: np.ndarray, source: int = SOURCE, target: int = TARGET) -> None:
+    """Put images into a virtual board's memory and start a run."""
+    board.write_memory(source, images.tobytes())
+    for register, value in (
+        (regs.INPUT_ADDR, source),
+        (regs.OUTPUT_ADDR, target),
+        (regs.FRAMES, len(images)),
+        (regs.CONTROL, regs.CONTROL_CLEAR | regs.CONTROL_START),
+    ):
+        board.write_register(register, value)

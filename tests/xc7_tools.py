@@ -1,10 +1,13 @@
-"""Installations of stand-in 7-series tools, and a small core to build."""
+"""A small core to build, and installations of stand-in 7-series tools."""
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import shutil
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from finnspect.emit import Accelerator
 
@@ -82,4 +85,22 @@ def install_openxc7(folder: Path, nextpnr: str = "nextpnr-xilinx") -> Path:
     database = folder / "share" / "nextpnr" / "external" / "prjxray-db" / "zynq7" / PART
     database.mkdir(parents=True)
     (database / "part.yaml").write_text("idcode: 0x3727093\n")
+    return folder
+
+
+def load(path: Path) -> ModuleType:
+    """Return a file of stand-ins as a module."""
+    spec = importlib.util.spec_from_file_location(f"stand_in_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def install_vivado(folder: Path, **config: object) -> Path:
+    """Put the stand-in of Vivado into ``folder``; ``config`` sets what it does. Return the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    defaults = {"version": "2022.1", "setup": 0.812, "hold": 0.051, "lut": 5213}
+    (folder / "config.json").write_text(json.dumps(defaults | config))
+    script = str(DATA / "vivado" / "vivado.py")
+    program(folder / "bin" / "vivado", sys.executable, script, str(folder / "config.json"))
     return folder

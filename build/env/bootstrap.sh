@@ -9,14 +9,9 @@ venv=${1:?usage: bootstrap.sh VENV_DIR}
 python=${PYTHON:-python3}
 stamp=$venv/.finnspect-bootstrapped
 log=$venv/bootstrap.log
+space="3.5 GB"
 apt="apt-get install python3-venv g++ make perl"
-
-fail() {
-    echo "finnspect: $1" >&2
-    echo "  remedy: $2" >&2
-    exit 1
-}
-say() { echo "[bootstrap] $1"; }
+. "$here/common.sh"
 
 missing=""
 for tool in g++ make perl; do command -v "$tool" >/dev/null || missing="$missing $tool"; done
@@ -28,38 +23,13 @@ found=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 "$python" -c 'import ensurepip, venv' 2>/dev/null || fail "$python has no venv module" "$apt"
 
 mkdir -p "$venv"
-exec 9>"$venv/.bootstrap-lock"
-if ! flock --nonblock 9; then
-    say "another make is preparing $venv; waiting for it"
-    flock 9
-fi
-fresh() {
-    [ -f "$stamp" ] || return 1
-    for file in "$here"/torch.txt "$here"/requirements.lock "$here"/bootstrap.sh "$root"/pyproject.toml; do
-        [ "$stamp" -nt "$file" ] || return 1
-    done
-}
-if fresh; then exit 0; fi
+take_lock "$venv/.bootstrap-lock"
+if fresh "$here"/{torch.txt,requirements.lock,bootstrap.sh,common.sh} "$root"/pyproject.toml; then exit 0; fi
 
 : >"$log"
-step() {
-    say "$1"
-    shift
-    "$@" >>"$log" 2>&1 9>&- && return
-    tail -n 15 "$log" >&2
-    fail "preparing $venv failed; the whole output is in $log" \
-        "check the network and the free space (3.5 GB), then run make again"
-}
-pip() { "$venv/bin/python" -m pip "$@" --disable-pip-version-check; }
 begun=$SECONDS
 rm -f "$stamp"
-# An environment made with another Python keeps that one's links and breaks: make it anew.
-base='import os, sys; print(os.path.realpath(sys.base_prefix), sys.version)'
-if [ -e "$venv/bin/python" ] &&
-    { [ "$("$venv/bin/python" -Sc "$base; import ssl" 2>/dev/null)" != "$("$python" -Sc "$base")" ] ||
-        [ "$(readlink -f "$venv/bin/python")" != "$("$python" -c 'import os, sys; print(os.path.realpath(sys.executable))')" ]; }; then
-    rm -rf "$venv/bin" "$venv/include" "$venv/lib" "$venv/lib64" "$venv/pyvenv.cfg"
-fi
+drop_if_of_another_python
 step "1/4 creating $venv" "$python" -m venv "$venv"
 step "2/4 installing torch, the largest download" pip install -r "$here/torch.txt"
 count=$(grep -c '==' "$here/requirements.lock")

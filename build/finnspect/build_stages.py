@@ -2,8 +2,8 @@
 
 Stage by stage: ``frontend`` (dataflow graph), ``folding`` (PE and SIMD a layer, estimates), ``fifos``
 (depths of the FIFOs of branches), ``rtl`` (the emitted core), ``simulation`` (golden images through the
-core, compared), ``bitstream``, ``deploy`` (zip) and ``report``. The bodies import what they need when they
-run.
+core, compared), on FINN's road ``finn`` (the folder of its build), ``bitstream``, ``deploy`` (zip) and
+``report``. The bodies import what they need when they run.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ from finnspect.sources import source_hash
 from finnspect.stages import StageResult, StageRunner, digest_of, hash_path
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from finnspect.images import Images
     from finnspect.sim.core import SimResult
+    from finnspect.toolchains.registry import Job
 
 #: Frames of a golden simulation, and of one process where several share the images, at least.
 _MIN_FRAMES = 8
@@ -289,12 +292,12 @@ class Build:
 
     # -- core to bitstream ------------------------------------------------------------------------
 
-    def bitstream(self) -> StageResult:
-        """Synthesise, place, route and pack; a clock that is missed stops the build."""
-        from finnspect.toolchains.registry import TOOLCHAINS, Job
+    def _road(self) -> tuple[dict[str, Any], Callable[[Path, str, Path | None], Job]]:
+        """Return what decides the result of the road to hardware, and what makes a job for it."""
+        from finnspect.emit import Accelerator
+        from finnspect.toolchains.registry import Job
 
         core, model = self.rtl(), self.frontend()
-        self.simulation()  # nothing that is not exact becomes a bitstream
         inputs = {
             "core": core.digest,
             "graph": model.digest,
@@ -305,24 +308,51 @@ class Build:
             "sources": source_hash(
                 "finnspect.toolchains.registry", "build/finnspect/toolchains", "hw/shell", "hw/rtl"
             ),
-            "versions": TOOLCHAINS[self.toolchain].versions(self.board),
         }
 
-        def body(folder: Path) -> None:
-            from finnspect.emit import Accelerator
-
-            TOOLCHAINS[self.toolchain].build(
-                Job(
-                    Accelerator.load(core.folder / "core"),
-                    self.board,
-                    self.config.clock_mhz,
-                    self.config.seed,
-                    digest_of(inputs)[:32],
-                    folder,
-                    self.runner.note,
-                    model.folder,
-                )
+        def job(folder: Path, build_id: str = "", prepared: Path | None = None) -> Job:
+            return Job(
+                Accelerator.load(core.folder / "core"),
+                self.board,
+                self.config.clock_mhz,
+                self.config.seed,
+                build_id,
+                folder,
+                self.runner.note,
+                model.folder,
+                self.package.path,
+                prepared,
             )
+
+        return inputs, job
+
+    def prepared(self) -> StageResult | None:
+        """Run what the road does before its tools, in a stage of its name; None where that is nothing."""
+        from finnspect.toolchains.registry import TOOLCHAINS
+
+        prepare = TOOLCHAINS[self.toolchain].prepare
+        if prepare is None:
+            return None
+        inputs, job = self._road()
+        own = {"package": self.package.digest, "versions": _versions("numpy", "onnx", "qonnx", "finn-plus")}
+        return self._once(
+            self.toolchain, version=1, inputs=inputs | own, body=lambda folder: prepare(job(folder))
+        )
+
+    def bitstream(self) -> StageResult:
+        """Synthesise, place, route and pack; a clock that is missed stops the build."""
+        from finnspect.toolchains.registry import TOOLCHAINS
+
+        self.simulation()  # nothing that is not exact becomes a bitstream
+        inputs, job = self._road()
+        before = self.prepared()
+        inputs["versions"] = TOOLCHAINS[self.toolchain].versions(self.board)
+        if before is not None:
+            inputs["prepared"] = before.digest
+        build_id = digest_of(inputs)[:32]
+
+        def body(folder: Path) -> None:
+            TOOLCHAINS[self.toolchain].build(job(folder, build_id, before.folder if before else None))
 
         bits = ("*.bit", "*.hwh")
         return self._once(
@@ -381,12 +411,12 @@ class Build:
             self.fifos(),
             self.rtl(),
             self.simulation(),
+            self.prepared(),
             self.bitstream(),
-            *([self.deploy()] if self.deploys else []),
+            self.deploy() if self.deploys else None,
+            self.test(),
         ]
-        tested = self.test()
-        if tested is not None:
-            stages.append(tested)
+        stages = [stage for stage in stages if stage is not None]
 
         def body(folder: Path) -> None:
             from finnspect.report.html import page

@@ -217,10 +217,13 @@ def _toolchains() -> list[Check]:
         if not served:
             continue
         goal = "bitstream" if toolchain.bitstream else "no bitstream"
+        if lacking := toolchain.short_of():
+            goal = f"no bitstream without {', '.join(lacking)}; a folder to build elsewhere"
         needed = f"{goal} for {', '.join(board.name for board in served)}: {toolchain.title}"
         version, remedy, problem = None, f"see {GUIDE}", None
         try:
-            version = ", ".join(toolchain.versions(served[0]).values()) or "none needed"
+            found = [each for each in toolchain.versions(served[0]).values() if each != "absent"]
+            version = ", ".join(found) or "none needed"
         except ToolError as error:
             remedy, problem = error.remedy or remedy, error.message
         checks.append(

@@ -18,7 +18,7 @@ from finnspect.errors import ConfigError, DataError, PackageError
 from finnspect.package import ModelPackage, sha256_file
 from finnspect.progress import Progress
 from finnspect.sources import source_hash
-from finnspect.stages import StageResult, StageRunner
+from finnspect.stages import StageResult, StageRunner, read_marker
 
 if TYPE_CHECKING:
     from finnspect.board import Board
@@ -390,12 +390,19 @@ def find_deploy(folder: Path) -> Path:
     Raises
     ------
     PackageError
-        The folder is no finished build.
+        The folder is no finished build, or its last build made no zip.
     """
     found = sorted((folder / "deploy").glob("*.zip"))
     if len(found) != 1:
         raise PackageError(
             f"{folder} holds no finished build: there is no deploy zip in it",
             "give a folder that `finnspect build` made, as out/cnv_w4a4-synthetic-ulx3s-85f",
+        )
+    deployed, bits = (read_marker(folder / stage) for stage in ("deploy", "bitstream"))
+    if deployed and bits and deployed["inputs"].get("bitstream") != bits["digest"]:
+        raise PackageError(
+            f"the deploy zip in {folder} is of an earlier build: the last, with toolchain "
+            f"{bits['inputs'].get('toolchain')}, made none",
+            "build with a toolchain that makes a bitstream",
         )
     return found[0]

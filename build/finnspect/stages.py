@@ -260,7 +260,9 @@ class StageRunner:
         return self.root / f"{name}.failed"
 
     def _keep_failed(self, temporary: Path, error: FlowError, name: str) -> None:
-        """Keep the logs of a failed stage beside it, and have the error name them there."""
+        """Keep the logs of a failed stage, if any, beside it, and have the error name them there."""
+        if not any(temporary.iterdir()):
+            return
         failed = self._failed(name)
         temporary.rename(failed)
         error.message = error.message.replace(str(temporary), str(failed))

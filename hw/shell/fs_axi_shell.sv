@@ -108,120 +108,14 @@ module fs_axi_shell #(
     output wire s_axis_tready,
     input wire s_axis_tlast
 );
-  localparam int unsigned WINDOW_BITS = 12;
-
   // -- registers ---------------------------------------------------------------------------------
 
-  wire [WINDOW_BITS-1:0] axil_awaddr;
-  wire axil_awvalid;
-  wire axil_awready;
-  wire [31:0] axil_wdata;
-  wire [3:0] axil_wstrb;
-  wire axil_wvalid;
-  wire axil_wready;
-  wire [1:0] axil_bresp;
-  wire axil_bvalid;
-  wire axil_bready;
-  wire [WINDOW_BITS-1:0] axil_araddr;
-  wire axil_arvalid;
-  wire axil_arready;
-  wire [31:0] axil_rdata;
-  wire [1:0] axil_rresp;
-  wire axil_rvalid;
-  wire axil_rready;
-
-  fs_axi_slave_write #(
-      .ID_BITS  (12),
-      .ADDR_BITS(WINDOW_BITS)
-  ) u_slave_write (
-      .clk,
-      .rst_n,
-      .s_axi_awid(s_axi_gp_awid),
-      .s_axi_awaddr(s_axi_gp_awaddr[WINDOW_BITS-1:0]),
-      .s_axi_awlen(s_axi_gp_awlen),
-      .s_axi_awsize(s_axi_gp_awsize),
-      .s_axi_awburst(s_axi_gp_awburst),
-      .s_axi_awvalid(s_axi_gp_awvalid),
-      .s_axi_awready(s_axi_gp_awready),
-      .s_axi_wid(s_axi_gp_wid),
-      .s_axi_wdata(s_axi_gp_wdata),
-      .s_axi_wstrb(s_axi_gp_wstrb),
-      .s_axi_wlast(s_axi_gp_wlast),
-      .s_axi_wvalid(s_axi_gp_wvalid),
-      .s_axi_wready(s_axi_gp_wready),
-      .s_axi_bid(s_axi_gp_bid),
-      .s_axi_bresp(s_axi_gp_bresp),
-      .s_axi_bvalid(s_axi_gp_bvalid),
-      .s_axi_bready(s_axi_gp_bready),
-      .m_axil_awaddr(axil_awaddr),
-      .m_axil_awvalid(axil_awvalid),
-      .m_axil_awready(axil_awready),
-      .m_axil_wdata(axil_wdata),
-      .m_axil_wstrb(axil_wstrb),
-      .m_axil_wvalid(axil_wvalid),
-      .m_axil_wready(axil_wready),
-      .m_axil_bresp(axil_bresp),
-      .m_axil_bvalid(axil_bvalid),
-      .m_axil_bready(axil_bready)
-  );
-
-  fs_axi_slave_read #(
-      .ID_BITS  (12),
-      .ADDR_BITS(WINDOW_BITS)
-  ) u_slave_read (
-      .clk,
-      .rst_n,
-      .s_axi_arid(s_axi_gp_arid),
-      .s_axi_araddr(s_axi_gp_araddr[WINDOW_BITS-1:0]),
-      .s_axi_arlen(s_axi_gp_arlen),
-      .s_axi_arsize(s_axi_gp_arsize),
-      .s_axi_arburst(s_axi_gp_arburst),
-      .s_axi_arvalid(s_axi_gp_arvalid),
-      .s_axi_arready(s_axi_gp_arready),
-      .s_axi_rid(s_axi_gp_rid),
-      .s_axi_rdata(s_axi_gp_rdata),
-      .s_axi_rresp(s_axi_gp_rresp),
-      .s_axi_rlast(s_axi_gp_rlast),
-      .s_axi_rvalid(s_axi_gp_rvalid),
-      .s_axi_rready(s_axi_gp_rready),
-      .m_axil_araddr(axil_araddr),
-      .m_axil_arvalid(axil_arvalid),
-      .m_axil_arready(axil_arready),
-      .m_axil_rdata(axil_rdata),
-      .m_axil_rresp(axil_rresp),
-      .m_axil_rvalid(axil_rvalid),
-      .m_axil_rready(axil_rready)
-  );
-
-  fs_axi_regs_pkg::fs_axi_regs__in_t hwif_in;
-  fs_axi_regs_pkg::fs_axi_regs__out_t hwif_out;
-
-  fs_axi_regs u_regs (
-      .clk,
-      .rst_n,
-      .s_axil_awready(axil_awready),
-      .s_axil_awvalid(axil_awvalid),
-      .s_axil_awaddr(axil_awaddr),
-      .s_axil_awprot(3'd0),
-      .s_axil_wready(axil_wready),
-      .s_axil_wvalid(axil_wvalid),
-      .s_axil_wdata(axil_wdata),
-      .s_axil_wstrb(axil_wstrb),
-      .s_axil_bready(axil_bready),
-      .s_axil_bvalid(axil_bvalid),
-      .s_axil_bresp(axil_bresp),
-      .s_axil_arready(axil_arready),
-      .s_axil_arvalid(axil_arvalid),
-      .s_axil_araddr(axil_araddr),
-      .s_axil_arprot(3'd0),
-      .s_axil_rready(axil_rready),
-      .s_axil_rvalid(axil_rvalid),
-      .s_axil_rdata(axil_rdata),
-      .s_axil_rresp(axil_rresp),
-      .hwif_in(hwif_in),
-      .hwif_out(hwif_out)
-  );
-
+  wire start;
+  wire soft_reset;
+  wire clear;
+  wire [31:0] input_addr;
+  wire [31:0] output_addr;
+  wire [31:0] frames;
   wire busy;
   wire done;
   wire read_error;
@@ -237,46 +131,71 @@ module fs_axi_shell #(
   wire [63:0] cycles_starved;
   wire [63:0] cycles_stalled;
   wire [31:0] count_frames;
-  wire error = read_error || write_error || zero_length || unaligned || start_while_busy || core_timeout
-      || out_of_range || core_fault;
 
-  always_comb begin
-    hwif_in.BUILD_ID0.value.next = BUILD_ID[127:96];
-    hwif_in.BUILD_ID1.value.next = BUILD_ID[95:64];
-    hwif_in.BUILD_ID2.value.next = BUILD_ID[63:32];
-    hwif_in.BUILD_ID3.value.next = BUILD_ID[31:0];
-    hwif_in.STATUS.idle.next = !busy;
-    hwif_in.STATUS.busy.next = busy;
-    hwif_in.STATUS.done.next = done;
-    hwif_in.STATUS.error.next = error;
-    hwif_in.STATUS.read_slverr_decerr.next = read_error;
-    hwif_in.STATUS.write_slverr_decerr.next = write_error;
-    hwif_in.STATUS.zero_length.next = zero_length;
-    hwif_in.STATUS.unaligned.next = unaligned;
-    hwif_in.STATUS.start_while_busy.next = start_while_busy;
-    hwif_in.STATUS.core_timeout.next = core_timeout;
-    hwif_in.STATUS.out_of_range.next = out_of_range;
-    hwif_in.STATUS.core_fault.next = core_fault;
-    hwif_in.FRAMES_DONE.value.next = frames_done;
-    hwif_in.CLOCK_HZ.value.next = CLOCK_HZ;
-    hwif_in.FRAME_BYTES.value.next = FRAME_BYTES;
-    hwif_in.OUTPUT_BYTES.value.next = 4 * CLASSES;
-    hwif_in.COUNT_CYCLES_BUSY_LO.value.next = cycles_busy[31:0];
-    hwif_in.COUNT_CYCLES_BUSY_HI.value.next = cycles_busy[63:32];
-    hwif_in.COUNT_STARVED_LO.value.next = cycles_starved[31:0];
-    hwif_in.COUNT_STARVED_HI.value.next = cycles_starved[63:32];
-    hwif_in.COUNT_STALLED_LO.value.next = cycles_stalled[31:0];
-    hwif_in.COUNT_STALLED_HI.value.next = cycles_stalled[63:32];
-    hwif_in.COUNT_FRAMES.value.next = count_frames;
-  end
-
-  logic irq_q;
-  always_ff @(posedge clk) irq_q <= rst_n && (done || error);
-  assign irq = irq_q;
+  fs_axi_registers #(
+      .FRAME_BYTES(FRAME_BYTES),
+      .CLASSES(CLASSES),
+      .CLOCK_HZ(CLOCK_HZ),
+      .BUILD_ID(BUILD_ID)
+  ) u_registers (
+      .clk,
+      .rst_n,
+      .s_axi_awid(s_axi_gp_awid),
+      .s_axi_awaddr(s_axi_gp_awaddr),
+      .s_axi_awlen(s_axi_gp_awlen),
+      .s_axi_awsize(s_axi_gp_awsize),
+      .s_axi_awburst(s_axi_gp_awburst),
+      .s_axi_awvalid(s_axi_gp_awvalid),
+      .s_axi_awready(s_axi_gp_awready),
+      .s_axi_wid(s_axi_gp_wid),
+      .s_axi_wdata(s_axi_gp_wdata),
+      .s_axi_wstrb(s_axi_gp_wstrb),
+      .s_axi_wlast(s_axi_gp_wlast),
+      .s_axi_wvalid(s_axi_gp_wvalid),
+      .s_axi_wready(s_axi_gp_wready),
+      .s_axi_bid(s_axi_gp_bid),
+      .s_axi_bresp(s_axi_gp_bresp),
+      .s_axi_bvalid(s_axi_gp_bvalid),
+      .s_axi_bready(s_axi_gp_bready),
+      .s_axi_arid(s_axi_gp_arid),
+      .s_axi_araddr(s_axi_gp_araddr),
+      .s_axi_arlen(s_axi_gp_arlen),
+      .s_axi_arsize(s_axi_gp_arsize),
+      .s_axi_arburst(s_axi_gp_arburst),
+      .s_axi_arvalid(s_axi_gp_arvalid),
+      .s_axi_arready(s_axi_gp_arready),
+      .s_axi_rid(s_axi_gp_rid),
+      .s_axi_rdata(s_axi_gp_rdata),
+      .s_axi_rresp(s_axi_gp_rresp),
+      .s_axi_rlast(s_axi_gp_rlast),
+      .s_axi_rvalid(s_axi_gp_rvalid),
+      .s_axi_rready(s_axi_gp_rready),
+      .start,
+      .soft_reset,
+      .clear,
+      .input_addr,
+      .output_addr,
+      .frames,
+      .busy,
+      .done,
+      .read_error,
+      .write_error,
+      .zero_length,
+      .unaligned,
+      .start_while_busy,
+      .core_timeout,
+      .out_of_range,
+      .core_fault,
+      .irq,
+      .frames_done,
+      .cycles_busy,
+      .cycles_starved,
+      .cycles_stalled,
+      .count_frames
+  );
 
   // -- control -----------------------------------------------------------------------------------
 
-  wire soft_reset = hwif_out.CONTROL.soft_reset.value;
   wire prepare;
   wire load;
   wire [20:0] load_frames;
@@ -308,12 +227,12 @@ module fs_axi_shell #(
   ) u_control (
       .clk,
       .rst_n,
-      .start(hwif_out.CONTROL.start.value),
+      .start,
       .soft_reset,
-      .clear(hwif_out.CONTROL.clear.value),
-      .input_addr(hwif_out.INPUT_ADDR.value.value),
-      .output_addr(hwif_out.OUTPUT_ADDR.value.value),
-      .frames(hwif_out.FRAMES.value.value),
+      .clear,
+      .input_addr,
+      .output_addr,
+      .frames,
       .busy,
       .done,
       .read_error,
@@ -493,8 +412,7 @@ module fs_axi_shell #(
 
   // Beats come in order, as there is one ID, and are counted.
   wire unused = &{
-      1'b0, m_axi_hp_rid, m_axi_hp_rlast, m_axi_hp_bid, s_axi_gp_awlock, s_axi_gp_arlock,
-      s_axi_gp_awaddr[31:WINDOW_BITS], s_axi_gp_araddr[31:WINDOW_BITS]};
+      1'b0, m_axi_hp_rid, m_axi_hp_rlast, m_axi_hp_bid, s_axi_gp_awlock, s_axi_gp_arlock};
 endmodule
 
 `default_nettype wire

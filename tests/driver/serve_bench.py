@@ -23,6 +23,20 @@ CLASSES = ["clean", "scratch", "pit"]
 SHAPE = (8, 8, 1)
 PARAMS = {"color": "grey", "height": 8, "width": 8, "resize": "area"}
 TOKEN = "a-token-of-the-tests-0123456789"
+ONE = np.zeros((1, *SHAPE), np.uint8)
+#: Limits that a test can reach.
+QUICK = Settings(
+    queue_images=8,
+    request_images=8,
+    body_bytes=20_000,
+    bodies_bytes=40_000,
+    connections=24,
+    head_s=1.0,
+    body_s=1.0,
+    write_s=1.0,
+    request_s=2.0,
+    shutdown_s=3.0,
+)
 
 
 class FakeAccelerator:

@@ -208,6 +208,9 @@ def test_names_of_devices(tmp_path):
         DefectClassifier(path, device="auto")
     with pytest.raises(DriverError, match="at least one image"):
         DefectClassifier(path, device=AxiDevice(), batch=0)
+    for seconds in (0, -1.0, float("nan")):
+        with pytest.raises(DriverError, match=r"time-out of .* s leaves no time"):
+            DefectClassifier(path, device=AxiDevice(), timeout_s=seconds)
     serial = make_zip(tmp_path, "uart")
     with pytest.raises(SetupError, match="cannot be guessed"):
         DefectClassifier(serial, device="auto")

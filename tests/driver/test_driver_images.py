@@ -36,7 +36,7 @@ def test_sixteen_bits_map_linearly(tmp_path):
 
 def test_what_is_no_picture_is_refused(tmp_path):
     (tmp_path / "x.png").write_bytes(b"\x89PNG not quite")
-    with pytest.raises(ImageError, match=r"x\.png cannot be decoded"):
+    with pytest.raises(ImageError, match=r"x\.png cannot be decoded as a picture: no known format"):
         load_image(tmp_path / "x.png")
     with pytest.raises(ImageError, match=r"cannot read .*absent\.png"):
         load_image(tmp_path / "absent.png")

@@ -96,7 +96,9 @@ def test_a_handoff_file_that_pynq_stumbles_over_is_left_out(board, device, tmp_p
     with DefectClassifier(make_zip(tmp_path, files=files), device=device) as classifier:
         assert classifier.validate()
         assert Clocks.fclk0_mhz == 100.0
-    assert "PYNQ cannot use the .hwh" in caplog.text
+    # PYNQ 4.0 stumbles over it, the images' 3.1 does not.
+    stumbles = int(pynq.__version__.split(".")[0]) >= 4
+    assert ("PYNQ cannot use the .hwh" in caplog.text) == stumbles
 
 
 @pytest.mark.parametrize("hwh", [True, False])

@@ -12,63 +12,15 @@ from pathlib import Path
 
 import pytest
 from finnspect.board import load_board
-from finnspect.emit import Accelerator
 from finnspect.errors import PackageError, ResourceError, TimingError, ToolError
 from finnspect.shell import shell_settings
 from finnspect.toolchains import ecp5
 from finnspect.toolchains.ecp5 import BitstreamResult, Ecp5Options, build_bitstream
 from finnspect.toolchains.ecp5_reports import CriticalPath, PnrReport
+from xc7_tools import small_core
 
 BOARD = load_board("ulx3s-85f")
 BUILD_ID = "f" * 24 + "01234567"
-
-#: Sums its pixels, times a constant a class.
-CORE = """
-`default_nettype none
-module finnspect_core (
-    input wire clk, input wire rst_n,
-    input wire [7:0] s_axis_tdata, input wire s_axis_tvalid, output wire s_axis_tready,
-    output wire [31:0] m_axis_tdata, output wire m_axis_tvalid, input wire m_axis_tready,
-    output wire m_axis_tlast
-);
-  logic [15:0] left_q;
-  logic [31:0] sum_q;
-  logic [2:0] class_q;
-  logic [15:0] scale [8];
-  initial $readmemh("mem/scale.mem", scale);
-  wire sending = left_q == 16'd0;
-  assign s_axis_tready = !sending;
-  assign m_axis_tvalid = sending;
-  assign m_axis_tdata = sum_q * {16'd0, scale[class_q]};
-  assign m_axis_tlast = class_q == 3'd5;
-  always_ff @(posedge clk) begin
-    if (s_axis_tvalid && !sending) begin
-      sum_q  <= sum_q + {24'd0, s_axis_tdata};
-      left_q <= left_q - 16'd1;
-    end
-    if (m_axis_tready && sending) class_q <= class_q + 3'd1;
-    if (!rst_n || (m_axis_tready && sending && m_axis_tlast)) begin
-      sum_q   <= '0;
-      left_q  <= 16'd256;
-      class_q <= '0;
-    end
-  end
-endmodule
-`default_nettype wire
-"""
-
-
-def small_core(folder: Path) -> Accelerator:
-    (folder / "mem").mkdir(parents=True)
-    (folder / "finnspect_core.sv").write_text(CORE)
-    (folder / "mem" / "scale.mem").write_text("".join(f"{7 * k + 3:04x}\n" for k in range(8)))
-    manifest = {
-        "sources": ["finnspect_core.sv"],
-        "images": ["mem/scale.mem"],
-        "input": {"elements": 1, "beats": 256},
-        "output": {"classes": 6},
-    }
-    return Accelerator(folder, manifest)
 
 
 # -- data ----------------------------------------------------------------------------------------------

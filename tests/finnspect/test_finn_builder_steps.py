@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 from finn_nets import BOARD, compiled_net, prepared
 from finnspect import analysis
+from finnspect.config import DEFAULT_PACKAGE
 from finnspect.errors import ToolError, UnsupportedModelError, VerificationError
-from finnspect.folding import Folding
+from finnspect.folding import Folding, choose_folding
+from finnspect.frontend import compile_package
+from finnspect.frontend.execution import run_activations
 from finnspect.ir import MatVec, MaxPool, SlidingWindow
+from finnspect.package import ModelPackage
+from finnspect.paths import PACKAGES_DIR
 from finnspect.reference import logits
 from finnspect.toolchains.finn_builder_config import build_config
 from finnspect.toolchains.finn_builder_estimates import read_estimates
@@ -44,6 +49,20 @@ def test_finns_graph_puts_out_our_logits(made):
         feed = image.reshape(model.get_tensor_shape(name)).astype(np.float32)
         assert np.array_equal(execute_onnx(model, {name: feed})[out].reshape(-1), wanted)
     assert len(np.unique(expected, axis=0)) > 2
+
+
+def test_the_shipped_package_keeps_its_golden_logits(tmp_path):
+    """Against what QONNX's execution of the exported file said: the reference has no part in it."""
+    package = ModelPackage.load(PACKAGES_DIR / DEFAULT_PACKAGE)
+    golden = package.golden()
+    result = compile_package(package, tmp_path / "frontend")
+    config = build_config(BOARD, 100.0, tmp_path)
+    folding = choose_folding(result.graph, 80_000)
+    finn = run_finn_steps(
+        result.graph, folding, result.finn_model_path, config, tmp_path / "tmp", golden.images
+    )
+    _, got = run_activations(executable(finn.model), golden.images, "NHWC")
+    assert np.array_equal(got, golden.logits_int)
 
 
 def test_a_changed_threshold_is_found(made):

@@ -9,7 +9,8 @@ import sys
 import pytest
 from finnspect.paths import ROOT
 
-BOOTSTRAP = ROOT / "build" / "env" / "bootstrap.sh"
+ENV = ROOT / "build" / "env"
+BOOTSTRAP = ENV / "bootstrap.sh"
 
 
 def _make(*arguments, **environment):
@@ -126,8 +127,63 @@ def test_a_failing_step_shows_the_end_of_its_output_and_leaves_no_stamp(tmp_path
     assert not list(tmp_path.rglob(".finnspect-bootstrapped"))
 
 
+# -- an environment made with another Python -----------------------------------------------------
+
+
+def _drop(venv, python):
+    """Run what both bootstraps do before they make ``venv``; return what it says."""
+    code = 'set -euo pipefail; venv=$1 python=$2; . "$3"; drop_if_of_another_python'
+    command = ["bash", "-c", code, "bootstrap", venv, python, ENV / "common.sh"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+@pytest.fixture
+def made(tmp_path):
+    """An environment with something of the user's in it, and the Python that made it."""
+    python = os.path.realpath(sys.executable)
+    subprocess.run([python, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    (tmp_path / "venv" / "bootstrap.log").write_text("kept")
+    return tmp_path / "venv", python
+
+
+def test_an_environment_of_the_same_python_is_kept(made):
+    venv, python = made
+    assert _drop(venv, python) == ""
+    assert (venv / "bin" / "python").exists() and (venv / "pyvenv.cfg").exists()
+    assert _drop(venv.parent / "none", python) == ""
+
+
+@pytest.mark.parametrize("change", ["gone", "another", "broken"])
+def test_an_environment_of_another_python_is_made_anew(made, change):
+    venv, python = made
+    link = venv / "bin" / "python"
+    link.unlink()
+    if change == "gone":  # a link to a Python that was removed: venv itself would leave it as it is
+        link.symlink_to(venv.parent / "removed" / "python3")
+    else:
+        says = "exit 1" if change == "broken" else "echo /opt/python3.11 /opt 3.11.2"
+        link.write_text(f"#!/bin/bash\n{says}\n")
+        link.chmod(0o755)
+    assert "made with another Python" in _drop(venv, python)
+    assert [path.name for path in venv.iterdir()] == ["bootstrap.log"]
+    subprocess.run([python, "-m", "venv", "--without-pip", venv], check=True)
+    subprocess.run([link, "-c", "import ssl"], check=True)
+
+
+@pytest.mark.parametrize("script", ["bootstrap.sh", "bootstrap_driver.sh"])
+def test_both_bootstraps_look_before_they_make_it(script):
+    lines = (ENV / script).read_text().splitlines()
+    assert lines.index("drop_if_of_another_python") + 1 == next(
+        number for number, line in enumerate(lines) if '-m venv "$venv"' in line
+    )
+    rule = next(
+        line for line in (ROOT / "Makefile").read_text().splitlines() if script in line and "FILES :=" in line
+    )
+    assert "common.sh" in rule, "a change of what they share prepares both environments again"
+
+
 def test_scripts_are_executable_and_strict():
-    for script in (BOOTSTRAP, ROOT / ".ci" / "run", ROOT / "build" / "env" / "lock.sh"):
+    for script in (BOOTSTRAP, ENV / "bootstrap_driver.sh", ROOT / ".ci" / "run", ENV / "lock.sh"):
         assert os.access(script, os.X_OK), script
         assert "set -euo pipefail" in script.read_text(), script
         subprocess.run(["bash", "-n", str(script)], check=True)

@@ -127,6 +127,19 @@ def test_the_command_line_is_told_by_the_program_not_by_its_name(tmp_path):
     assert (found.style, found.chipdb.name) == ("himbaechel", "xc7z020clg400.bin")
 
 
+@pytest.mark.parametrize("name", ["chipdb/xc7z020.bin", "bin/fasm2frames", "part.yaml"])
+def test_other_files_of_the_same_version_are_other_tools(tmp_path, name):
+    """Else a build would not be made again with them."""
+    root = install_openxc7(tmp_path / "tools")
+    found = find_openxc7(BOARD.part, {"OPENXC7": str(root), "PATH": ""}, tmp_path)
+    before = found.versions()
+    assert found.versions() == before
+    path = found.database / BOARD.part.name / name if name == "part.yaml" else root / name
+    path.write_bytes(path.read_bytes() + b"\n")
+    changed = {key for key, value in found.versions().items() if value != before[key]}
+    assert changed == {"prjxray files"}
+
+
 def test_what_is_missing_is_named_with_the_way_to_get_it(tmp_path):
     with pytest.raises(ToolError) as caught:
         find_openxc7(BOARD.part, {"PATH": str(tmp_path)}, tmp_path)

@@ -67,7 +67,7 @@ def test_auto_takes_the_best_that_is_here_and_says_why(machine):
     found = choose(None, "pynq-z1")
     assert found.toolchain == "openxc7"
     assert "vivado would come first" in found.said[0]
-    assert "nextpnr-xilinx 0.8.2-71-g3fb8 found" in found.said[0]
+    assert "nextpnr-xilinx 0.8.2-71-g3fb8, prjxray files " in found.said[0]
     machine.vivado()
     found = choose("auto", "pynq-z1")
     assert (found.toolchain, found.said) == (
@@ -114,6 +114,9 @@ def test_the_doctor_lists_them_all(machine):
     missing = checks["toolchain vivado"]
     assert (missing.ok, missing.group) == (False, "optional")
     assert missing.remedy == vivado.REMEDY
+    finn = checks["toolchain finn"]
+    assert "absent" not in finn.version
+    assert finn.needed_for.startswith("no bitstream without Vivado (no program 'vivado' on PATH), Vitis HLS")
 
 
 def test_the_guide_and_the_help_name_them_all():
@@ -144,6 +147,20 @@ def test_a_road_without_timing_claims_none():
     assert (speed.fmax, speed.power, speed.link_fps) == (None, None, None)
     assert (speed.clock.kind, speed.clock.source) == ("estimated", "asked for, not timed")
     assert speed.fps.source.startswith("clock asked for")
+
+
+def test_hardware_that_was_not_simulated_has_estimates_only():
+    finns = result(
+        fmax_mhz=110.0, tools={"post-route": "Vivado (FINN)"}, cycles_per_frame=1250.0, latency_cycles=3000.0
+    )
+    speed = make._performance(SIMULATION, finns)
+    for figure, value in ((speed.cycles_per_frame, 1250), (speed.latency, 3000)):
+        assert (figure.value, figure.kind, figure.source) == (value, "estimated", "FINN's estimates")
+    assert (speed.fps.value, speed.fps.kind) == (80_000, "estimated")
+    assert speed.fps.source == "post-route clock / estimated cycles a frame (FINN's estimates)"
+    assert speed.efficiency.kind == "estimated"
+    assert speed.clock.kind == "post-route"
+    assert make._performance(SIMULATION, result()).cycles_per_frame.kind == "simulated"
 
 
 def test_figures_name_the_tool_they_are_from():

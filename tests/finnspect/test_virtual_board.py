@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import threading
 import time
 from dataclasses import replace
@@ -10,16 +9,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from finnspect.errors import ConfigError, PackageError
-from finnspect.paths import SIM_DIR
 from finnspect.sim.core import build_core
 from finnspect.sim.verilator import CACHE_DIR
 from finnspect.stages import write_whole
 from finnspect.virtual_board import BoardError, Timing, VirtualBoard, open_board_model
 from finnspect.virtual_board import model as model_module
 from finnspect_driver import registers as regs
-from virtual_zip import BUILD_ID, make_net, small_graph
+from virtual_zip import BUILD_ID, SOURCE, TARGET, make_net, small_graph, start_run
 
-SOURCE, TARGET = 0x2000_0000, 0x3000_0000
 HEAVY = Timing(jitter=200, stall_address=200, stall_data=180, outstanding=2)
 
 
@@ -46,17 +43,6 @@ def model(net, models):
 def board(model):
     with VirtualBoard(model.executable) as board:
         yield board
-
-
-def _start(board, images, net, source=SOURCE, target=TARGET):
-    board.write_memory(source, images.tobytes())
-    for register, value in (
-        (regs.INPUT_ADDR, source),
-        (regs.OUTPUT_ADDR, target),
-        (regs.FRAMES, len(images)),
-        (regs.CONTROL, regs.CONTROL_CLEAR | regs.CONTROL_START),
-    ):
-        board.write_register(register, value)
 
 
 def _read(board, count, net, target=TARGET):
@@ -89,7 +75,7 @@ def test_logits_are_those_of_the_reference(model, net, timing, seed):
             board.map(TARGET, 4096)
             images = net.images(count, seed=seed * 100 + count)
             before = board.read_memory(TARGET, 4096)
-            _start(board, images, net)
+            start_run(board, images)
             assert board.run(1_000_000)[1]
             assert board.read_register(regs.STATUS) == regs.STATUS_IDLE | regs.STATUS_DONE
             np.testing.assert_array_equal(_read(board, count, net), net.logits(images))
@@ -104,7 +90,7 @@ def test_counters_agree_with_the_simulation_of_the_bare_core(board, net, tmp_pat
     bare = build_core(net.core, tmp_path / "core", optimize="-O1").run(images)
     board.map(SOURCE, 4096)
     board.map(TARGET, 4096)
-    _start(board, images, net)
+    start_run(board, images)
     board.run(1_000_000)
     assert board.read_register(regs.COUNT_FRAMES) == board.read_register(regs.FRAMES_DONE) == len(images)
     busy = _counter(board, regs.COUNT_CYCLES_BUSY_LO, regs.COUNT_CYCLES_BUSY_HI)
@@ -123,7 +109,7 @@ def test_the_same_seed_gives_the_same_clocks(model, net):
         with VirtualBoard(model.executable, "random", seed) as board:
             board.map(SOURCE, 4096)
             board.map(TARGET, 4096)
-            _start(board, net.images(5), net)
+            start_run(board, net.images(5))
             return board.run(100_000)[0]
 
     assert clocks(7) == clocks(7)
@@ -133,7 +119,7 @@ def test_the_same_seed_gives_the_same_clocks(model, net):
 def test_clocks_pass_only_when_asked(board, net):
     board.map(SOURCE, 4096)
     board.map(TARGET, 4096)
-    _start(board, net.images(30), net)
+    start_run(board, net.images(30))
     before = board.statistics().clocks
     time.sleep(0.2)
     assert board.statistics().clocks == before
@@ -149,7 +135,7 @@ def test_reset_forgets_a_run_but_not_the_memory(board, net):
     board.map(SOURCE, 4096)
     board.map(TARGET, 4096)
     images = net.images(20)
-    _start(board, images, net)
+    start_run(board, images)
     board.run(200)
     assert board.read_register(regs.STATUS) & regs.STATUS_BUSY
     board.reset()
@@ -157,7 +143,7 @@ def test_reset_forgets_a_run_but_not_the_memory(board, net):
     assert board.read_register(regs.STATUS) == regs.STATUS_IDLE
     assert board.read_register(regs.COUNT_FRAMES) == 0
     assert board.read_memory(SOURCE, images.size) == images.tobytes()
-    _start(board, images, net)
+    start_run(board, images)
     assert board.run(1_000_000)[1]
     np.testing.assert_array_equal(_read(board, 20, net), net.logits(images))
 
@@ -186,7 +172,7 @@ def test_an_access_where_there_is_no_memory_is_an_error_of_the_run(board, net, m
     )
     assert board.statistics().errors > 0
     board.run(1000, until_interrupt=False)
-    _start(board, images, net)  # and it works again
+    start_run(board, images)  # and it works again
     assert board.run(1_000_000)[1]
     np.testing.assert_array_equal(_read(board, 8, net), net.logits(images))
 
@@ -290,7 +276,7 @@ def test_ctrl_c_leaves_the_board_in_order(board, net):
         board.run(1 << 40)  # idle: no interrupt ever comes
     timer.join()
     images = net.images(10)
-    _start(board, images, net)
+    start_run(board, images)
     assert board.run(1_000_000)[1]
     np.testing.assert_array_equal(_read(board, 10, net), net.logits(images))
 
@@ -357,94 +343,6 @@ def test_another_shell_is_refused(net, tmp_path, models):
     other = make_net(tmp_path, net.graph, board="ulx3s-85f")
     with pytest.raises(ConfigError, match="for the shell uart, not finnspect-axi"):
         open_board_model(other.path, models=models)
-
-
-# -- what AXI3 does not allow is found ---------------------------------------------------------------
-
-MUTANTS = {
-    "wlast": (
-        "fs_dma_write.sv",
-        "m_axi_wlast = left_q == 5'd1",
-        "m_axi_wlast = left_q == 5'd2",
-        "WLAST is wrong",
-    ),
-    "wid": ("fs_axi_shell.sv", "m_axi_hp_wid = '0", "m_axi_hp_wid = 6'd1", "WID is 1, the burst's AWID 0"),
-    "size": ("fs_axi_shell.sv", "m_axi_hp_arsize = 3'd3", "m_axi_hp_arsize = 3'd2", "AxSIZE is 2"),
-    "rid": ("fs_axi_slave_read.sv", "s_axi_rid = ", "s_axi_rid = ~", "GP0 answers with ID"),
-}
-
-
-@pytest.mark.parametrize("name", MUTANTS)
-def test_a_shell_that_breaks_axi3_is_caught(net, tmp_path, models, monkeypatch, name):
-    file, old, new, message = MUTANTS[name]
-    real = model_module.stage_design
-
-    def mutated(accelerator, board, settings, folder, **options):
-        sources = real(accelerator, board, settings, folder, **options)
-        text = (folder / file).read_text()
-        assert text.count(old) == 1
-        (folder / file).write_text(text.replace(old, new))
-        return sources
-
-    monkeypatch.setattr(model_module, "stage_design", mutated)
-    real_job = model_module.VerilatorJob
-    monkeypatch.setattr(model_module, "VerilatorJob", lambda **kw: real_job(**{**kw, "optimize": "-O1"}))
-    cache = tmp_path / "virtual_board"
-    (tmp_path / CACHE_DIR.name).symlink_to(CACHE_DIR)
-    model = open_board_model(net.path, models=cache)
-    with (
-        VirtualBoard(model.executable) as board,
-        pytest.raises(BoardError, match=rf"exit 4, the design broke the AXI3 protocol\)(.|\n)*{message}"),
-    ):
-        board.map(SOURCE, 4096)
-        board.map(TARGET, 4096)
-        _start(board, net.images(3), net)
-        board.run(100_000)
-        board.read_register(regs.STATUS)
-
-
-CHECKS = r"""
-#include "virtual_board_memory.h"
-int main(int argc, char** argv) {
-    const uint32_t address = std::strtoul(argv[1], nullptr, 0), len = std::atoi(argv[2]);
-    AddressChannel a{true, 0, address, len, 3, 1, 0};
-    check_burst(a, "a read");
-    Still<AddressChannel> still;
-    still.check(a, false, "the address");
-    if (argc > 3) a.address += 8;
-    if (argc > 4) a.valid = false;
-    still.check(a, true, "the address");
-    a.address += 64;
-    still.check(a, false, "the address");
-    return 0;
-}
-"""
-
-
-def test_bursts_and_held_payloads_are_checked(tmp_path):
-    (tmp_path / "check.cpp").write_text(CHECKS)
-    program = tmp_path / "check"
-    subprocess.run(
-        ["g++", "-std=c++17", f"-I{SIM_DIR}", str(tmp_path / "check.cpp"), "-o", str(program)], check=True
-    )
-
-    def run(*arguments):
-        done = subprocess.run([str(program), *arguments], capture_output=True, text=True, check=False)
-        return done.returncode, done.stderr
-
-    assert run("0x0", "15") == (0, "")
-    assert run("0xf80", "15") == (0, "")
-    assert run("0xff8", "0") == (0, "")
-    for arguments, message in (
-        (("0xf88", "15"), "crosses 4 KiB"),
-        (("0xff8", "1"), "crosses 4 KiB"),
-        (("0x1000", "16"), "more than 16 beats"),
-        (("0x1004", "1"), "not aligned"),
-        (("0x0", "3", "change"), "changed before it was taken"),
-        (("0x0", "3", "", "withdraw"), "changed before it was taken"),
-    ):
-        code, text = run(*arguments)
-        assert code == 4 and message in text, arguments
 
 
 def test_settings_reach_the_hardware(net, models):

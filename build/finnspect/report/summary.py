@@ -97,14 +97,15 @@ def _layer_table(report: Report) -> Table:
 
 
 def tables(report: Report) -> list[Table]:
-    """Return the report as (title, header, rows)."""
+    """Return the report as (title, header, rows); a table without rows is left out."""
     stages = [(stage.name, number(stage.seconds)) for stage in report.stages]
-    return [
+    found = [
         ("result", ("what", "value"), _result_rows(report)),
         _resource_table(report),
         _layer_table(report),
         (f"stages ({report.machine.cpu_cores} cores)", ("stage", "time"), stages),
     ]
+    return [table for table in found if table[2]]
 
 
 def print_summary(report: Report, console: Console) -> None:

@@ -1,8 +1,8 @@
 """The toolchain ``finn``: the same model and folding through FINN's own builder.
 
-The folder of the build is always written, after FINN's own steps have run as far as they need no Vivado and
-its graph was compared with the reference. With Vivado and Vitis HLS in reach the build then runs; without,
-the error says where the folder is and how to run it elsewhere.
+The folder of the build is always written, as a stage of its own, after FINN's own steps have run as far as
+they need no Vivado and its graph was compared with the reference. With Vivado and Vitis HLS in reach the
+build then runs; without, the error says where the folder is and how to run it elsewhere.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import os
 import re
 import shutil
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
+import numpy as np
 
 from finnspect.board import Board
 from finnspect.doctor import distribution_version
@@ -23,11 +24,16 @@ from finnspect.folding import Folding
 from finnspect.ir import DataflowGraph
 from finnspect.toolchains.finn_builder_config import CONFIG_FILE, OUTPUT_DIR, core_clock_mhz
 from finnspect.toolchains.finn_builder_deploy import GRAPH_DIR, NAME, collect
-from finnspect.toolchains.finn_builder_folder import DISTRIBUTION, SCRIPT_FILE, write_build_folder
+from finnspect.toolchains.finn_builder_folder import (
+    DISTRIBUTION,
+    SCRIPT_FILE,
+    Handoff,
+    write_build_folder,
+)
 from finnspect.toolchains.longrun import Command, run_logged
 from finnspect.toolchains.result import BitstreamResult
 
-#: Folder of the FINN build in the folder of the stage.
+#: Folder of the FINN build in the folder of a bitstream.
 FOLDER = "finn"
 _STEP = re.compile(r"Running step: (step_\w+) \[(\d+)/(\d+)\]")
 _ERROR = re.compile(r"\bERROR\b|FINN ERROR|COMPILER ERROR|\w+(Error|Exception):")
@@ -109,16 +115,17 @@ def require_finn_model(graph_dir: Path, finn_model_path: Path) -> None:
     )
 
 
-def build_bitstream(
+def prepare(
     graph_dir: Path,
     finn_model_path: Path,
     folding: Folding,
     board: Board,
     clock_mhz: float | None,
-    out_dir: Path,
+    folder: Path,
     progress: Callable[[str], None] = lambda line: None,
-) -> BitstreamResult:
-    """Write the folder of FINN's build, and run it where Vivado is.
+    images: np.ndarray | None = None,
+) -> None:
+    """Write the folder of FINN's build, after FINN's graph was compared with the reference.
 
     Parameters
     ----------
@@ -126,8 +133,32 @@ def build_bitstream(
         Dataflow graph, and FINN's model of the same compilation.
     clock_mhz
         Core clock; the board's default if None.
+    images
+        On which the two are compared, uint8 (N, H, W, C); a few random ones if None.
+
+    Raises
+    ------
+    ConfigError, ToolError, UnsupportedModelError, VerificationError
+        As :func:`finnspect.toolchains.finn_builder_folder.write_build_folder`.
+    """
+    require_finn_model(graph_dir, finn_model_path)
+    clock = core_clock_mhz(board, clock_mhz)
+    graph = DataflowGraph.load(graph_dir)
+    write_build_folder(graph, folding, finn_model_path, board, clock, folder, progress, images)
+    graph.save(folder / GRAPH_DIR)
+
+
+def build_bitstream(
+    prepared: Path, board: Board, out_dir: Path, progress: Callable[[str], None] = lambda line: None
+) -> BitstreamResult:
+    """Run a folder that :func:`prepare` wrote, where Vivado is.
+
+    Parameters
+    ----------
+    prepared
+        The folder; it stays as it is.
     out_dir
-        Gets the folder ``finn`` and, after a build, bit file, ``.hwh`` and ``bitstream.json``.
+        Gets bit file, ``.hwh``, ``bitstream.json``, and ``finn``: a copy of the folder with FINN's results.
 
     Raises
     ------
@@ -137,24 +168,19 @@ def build_bitstream(
     TimingError
         The clock was missed.
     """
-    require_finn_model(graph_dir, finn_model_path)
-    begun = time.monotonic()
-    folder = out_dir / FOLDER
-    clock = core_clock_mhz(board, clock_mhz)
-    graph = DataflowGraph.load(graph_dir)
-    handoff = write_build_folder(graph, folding, finn_model_path, board, clock, folder, progress)
-    graph.save(folder / GRAPH_DIR)
-    seconds = {"finn-steps": time.monotonic() - begun}
     if missing := missing_tools():
+        version = Handoff.load(prepared).finn_version
         raise ToolError(
-            f"FINN's own builder needs {', '.join(missing)}. The build is prepared and checked: {folder} "
+            f"FINN's own builder needs {', '.join(missing)}. The build is prepared and checked: {prepared} "
             f"holds FINN's model, {CONFIG_FILE}, the folding and {SCRIPT_FILE}",
             "source Vivado's and Vitis' settings64.sh and build again; or copy that folder to a machine that "
-            f"has them, pip install {DISTRIBUTION}=={handoff.finn_version} there and run "
+            f"has them, pip install {DISTRIBUTION}=={version} there and run "
             f"`python {SCRIPT_FILE}` in it; docs/finn_road.md says how to get the deploy zip then",
         )
-    seconds["finn"] = _run(folder, progress)
-    result = collect(folder, board, out_dir, seconds)
+    folder = out_dir / FOLDER
+    shutil.copytree(prepared, folder)
+    seconds = _run(folder, progress)
+    result = collect(folder, board, out_dir, {"finn": seconds})
     shutil.rmtree(folder / "finn_tmp", ignore_errors=True)
     return result
 

@@ -29,8 +29,8 @@ GRAPH_DIR = "reference"
 _BIT, _HWH = "finn-accel.bit", "finn-accel.hwh"
 _AGAIN = "run FINN's build again; its log is output/build_dataflow.log"
 NOT_SIMULATED = (
-    "simulated cycles, latency and frames a second are those of our core with the same folding; FINN's "
-    "hardware was not simulated here"
+    "FINN's hardware was not simulated here: cycles, latency and frames a second are FINN's estimates; the "
+    "simulation that was compared with the reference is that of our core with the same folding"
 )
 IDENTITY = "FINN's shell has no build id: the hardware's identity is the SHA-256 of its bit file"
 
@@ -166,6 +166,7 @@ def collect(folder: Path, board: Board, out_dir: Path, seconds: Mapping[str, flo
         seconds=dict(seconds),
         notes=notes_of(handoff),
         cycles_per_frame=float(handoff.estimates["max_cycles"]),
+        latency_cycles=float(handoff.estimates["latency_cycles"]),
         finn={
             "idma_address": addresses["idma0"],
             "odma_address": addresses["odma0"],

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
+import numpy as np
 
 from finnspect.board import Board
 from finnspect.doctor import distribution_version
@@ -115,6 +116,7 @@ def write_build_folder(
     clock_mhz: float,
     folder: Path,
     progress: Callable[[str], None] = lambda line: None,
+    images: np.ndarray | None = None,
 ) -> Handoff:
     """Write the folder of a FINN build, after all of FINN's steps that need no Vivado have been run.
 
@@ -124,6 +126,8 @@ def write_build_folder(
         Front end's graph and FINN's model of the same compilation.
     folder
         Made if missing.
+    images
+        As :func:`run_finn_steps`.
 
     Raises
     ------
@@ -136,7 +140,7 @@ def write_build_folder(
     progress("FINN's own steps, as far as they need no Vivado")
     with tempfile.TemporaryDirectory(prefix="finn-", dir=folder) as name:
         scratch = Path(name)
-        finn = run_finn_steps(graph, folding, finn_model_path, config, scratch)
+        finn = run_finn_steps(graph, folding, finn_model_path, config, scratch, images)
         estimates = read_estimates(scratch / OUTPUT_DIR / "report", finn.names)
     progress(
         f"FINN's estimates: {estimates.max_cycles} cycles a frame, limited by {estimates.slowest}; "

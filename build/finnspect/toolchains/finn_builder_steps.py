@@ -157,7 +157,12 @@ def finn_folding(graph: DataflowGraph, folding: Folding, model: ModelWrapper) ->
             if _kind(node) in ("MVAU", "Pool"):
                 document[node.name] = dict(values)
             else:  # of a max pool, FINN folds the input generator as it does the pool
-                document[node.name] = {"SIMD": values.get("SIMD", values.get("PE"))}
+                simd = values.get("SIMD", values.get("PE"))
+                channels = graph.tensors[graph.layer(name).input].shape[2]
+                document[node.name] = {"SIMD": min(simd, channels)}
+                if simd > channels and _kind(node) == "ConvolutionInputGenerator":
+                    # FINN's name for windows of several pixels a beat; a width converter follows there
+                    document[node.name]["parallel_window"] = 1
     return document
 
 

@@ -22,7 +22,7 @@ from finnspect.toolchains import xc7_synth
 from finnspect.toolchains.ecp5_reports import check_fit, describe_nextpnr
 from finnspect.toolchains.longrun import Command, failure_text, run_logged
 from finnspect.toolchains.openxc7_bitfile import check_bit
-from finnspect.toolchains.openxc7_tools import REMEDY, OpenXc7, find_openxc7, program_version
+from finnspect.toolchains.openxc7_tools import REMEDY, OpenXc7, find_openxc7
 from finnspect.toolchains.result import RESULT_FILE, BitstreamResult
 from finnspect.toolchains.xc7_handoff import write_hwh
 
@@ -99,8 +99,7 @@ def tool_versions(board: Board) -> dict[str, str]:
     ToolError
         One is missing.
     """
-    tools = find_openxc7(board.part)
-    return {**xc7_synth.tool_versions(), tools.name: program_version(tools.nextpnr)}
+    return xc7_synth.tool_versions() | find_openxc7(board.part).versions()
 
 
 # -- the build -----------------------------------------------------------------------------------------
@@ -191,7 +190,7 @@ def build_bitstream(
         resources=report.resources,
         available=report.available,
         critical_path=report.path,
-        versions={**xc7_synth.tool_versions(), tools.name: program_version(tools.nextpnr)},
+        versions=xc7_synth.tool_versions() | tools.versions(),
         tools={"post-synthesis": "yosys", "post-route": tools.name},
         seconds=run.seconds,
         seed=seed,

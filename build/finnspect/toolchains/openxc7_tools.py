@@ -8,6 +8,7 @@ They are in no package registry. They are looked for in the folder that the envi
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import re
 import shutil
@@ -68,6 +69,18 @@ class OpenXc7:
     def name(self) -> str:
         """Name of place and route, for reports."""
         return "nextpnr-xilinx" if self.style == "xilinx" else "nextpnr-himbaechel"
+
+    def versions(self) -> dict[str, str]:
+        """Return nextpnr's version, and a mark of the files that say none: they decide the bits as well.
+
+        The mark is made of names, sizes and times; the databases are too large to be read for each build.
+        """
+        unnamed = [self.chipdb, self.fasm2frames, self.xc7frames2bit]
+        unnamed += sorted(path for path in self.database.iterdir() if path.is_file())
+        unnamed += sorted(self.database.glob("*/part.yaml"))
+        seen = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in unnamed]
+        mark = hashlib.sha256(repr(seen).encode()).hexdigest()[:8]
+        return {self.name: program_version(self.nextpnr), "prjxray files": mark}
 
 
 def find_openxc7(part: Part, environ: Mapping[str, str] | None = None, home: Path | None = None) -> OpenXc7:

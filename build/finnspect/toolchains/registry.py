@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from finnspect.toolchains.result import BitstreamResult
 
 AUTO = "auto"
+#: Golden images that FINN executes: its executor takes some 0.05 s an image.
+_FINN_IMAGES = 16
 #: The board that stands for the PYNQ boards where none is named.
 PYNQ_BOARD = "pynq-z2"
 GUIDE = "docs/toolchains.md"
@@ -42,6 +44,10 @@ class Job:
         Called with one line a step and now and then within one.
     model_dir
         Folder of the front end: dataflow graph and FINN's model.
+    package_dir
+        The model package: its golden images.
+    prepared
+        What the road's ``prepare`` left.
     """
 
     accelerator: Accelerator
@@ -52,6 +58,8 @@ class Job:
     out_dir: Path
     progress: Callable[[str], None]
     model_dir: Path | None = None
+    package_dir: Path | None = None
+    prepared: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,10 @@ class Toolchain:
         ``auto`` may choose it; otherwise it must be asked for.
     virtual
         A deploy zip is made although there is no bitstream: for the virtual board.
+    prepare
+        Runs before, as a stage of its own: its result is kept where ``build`` fails.
+    short_of
+        Returns what else a bitstream needs, each in words; without, the road runs but ends before.
     """
 
     name: str
@@ -84,6 +96,8 @@ class Toolchain:
     build: Callable[[Job], BitstreamResult]
     automatic: bool = True
     virtual: bool = False
+    prepare: Callable[[Job], None] | None = None
+    short_of: Callable[[], list[str]] = list
 
     @property
     def deploys(self) -> bool:
@@ -180,15 +194,37 @@ def _finn_versions(board: Board) -> dict[str, str]:
     return tool_versions(board)
 
 
-def _finn_build(job: Job) -> BitstreamResult:
+def _finn_short_of() -> list[str]:
+    from finnspect.toolchains.finn_builder import missing_tools
+
+    return missing_tools()
+
+
+def _finn_prepare(job: Job) -> None:
     from finnspect.folding import Folding
     from finnspect.frontend.compile import FINN_MODEL_FILE
-    from finnspect.toolchains.finn_builder import build_bitstream
+    from finnspect.package import ModelPackage
+    from finnspect.toolchains.finn_builder import prepare
 
     assert job.model_dir is not None
-    folding = Folding.of(job.accelerator.manifest["folding"])
-    model = job.model_dir / FINN_MODEL_FILE
-    return build_bitstream(job.model_dir, model, folding, job.board, job.clock_mhz, job.out_dir, job.progress)
+    assert job.package_dir is not None
+    prepare(
+        job.model_dir,
+        job.model_dir / FINN_MODEL_FILE,
+        Folding.of(job.accelerator.manifest["folding"]),
+        job.board,
+        job.clock_mhz,
+        job.out_dir,
+        job.progress,
+        ModelPackage.load(job.package_dir).golden().images[:_FINN_IMAGES],
+    )
+
+
+def _finn_build(job: Job) -> BitstreamResult:
+    from finnspect.toolchains.finn_builder import build_bitstream
+
+    assert job.prepared is not None
+    return build_bitstream(job.prepared, job.board, job.out_dir, job.progress)
 
 
 _ALL = (
@@ -221,7 +257,9 @@ _ALL = (
         True,
         _finn_versions,
         _finn_build,
-        False,  # without Vivado it writes the folder of the build and stops: only who asks for it wants that
+        automatic=False,  # without Vivado it writes the folder of the build and stops: only for who asks
+        prepare=_finn_prepare,
+        short_of=_finn_short_of,
     ),
     Toolchain(
         "none",

@@ -53,8 +53,8 @@ class BitstreamResult:
     baud, baud_error_percent, link_fps, buffer_bytes
         Serial link, where there is one: nominal rate, deviation of the hardware's, frames a second that it
         carries; depth of the image buffer.
-    cycles_per_frame
-        Estimated, where the hardware is not the core that was simulated.
+    cycles_per_frame, latency_cycles
+        FINN's estimates, where the hardware is FINN's and not the core that was simulated.
     finn
         Link of FINN's own shell, where it is that one: as in ``accelerator.json``.
     """
@@ -81,7 +81,13 @@ class BitstreamResult:
     link_fps: float | None = None
     buffer_bytes: int | None = None
     cycles_per_frame: float | None = None
+    latency_cycles: float | None = None
     finn: dict[str, Any] | None = None
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the hardware is the core that was simulated."""
+        return self.cycles_per_frame is None
 
     def save(self, folder: Path) -> Path:
         """Write ``bitstream.json`` into ``folder``; it is written last, so it stands for a finished build."""

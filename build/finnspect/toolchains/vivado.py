@@ -24,7 +24,7 @@ from finnspect.board import AxiBoard, Board
 from finnspect.doctor import available_cores
 from finnspect.emit import Accelerator
 from finnspect.emit.accelerator import TOP as CORE_TOP
-from finnspect.errors import ToolError
+from finnspect.errors import FlowError, ToolError
 from finnspect.shell import axi_settings, stage_design
 from finnspect.toolchains import vivado_reports as reports
 from finnspect.toolchains.ecp5_reports import check_fit
@@ -268,7 +268,11 @@ def build_bitstream(
         constraints(board, settings.clock_hz, out_of_context=options.out_of_context)
     )
     seconds: dict[str, float] = {}
-    timing = _run(vivado, board, settings.clock_mhz, out_dir, progress, seconds)
+    try:
+        timing = _run(vivado, board, settings.clock_mhz, out_dir, progress, seconds)
+    except FlowError:  # the script judges setup and hold; what else its reports show comes after the bit file
+        (out_dir / f"{board.name}.bit").unlink(missing_ok=True)
+        raise
     if bitstream is not None:
         _check_bitstream(bitstream, board)
         write_hwh(board, settings.clock_mhz, bitstream)

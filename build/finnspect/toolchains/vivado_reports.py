@@ -57,10 +57,10 @@ class Timing:
 
     Parameters
     ----------
-    setup_ns, hold_ns
-        Worst slack; negative where it was missed.
+    setup_ns, hold_ns, pulse_ns
+        Worst slack of setup, hold and pulse width; negative where it was missed.
     failing
-        Endpoints that miss setup or hold.
+        Endpoints that miss one of them.
     unclocked
         Registers that no clock reaches.
     period_ns
@@ -71,6 +71,7 @@ class Timing:
 
     setup_ns: float
     hold_ns: float
+    pulse_ns: float
     failing: int
     unclocked: int
     period_ns: float
@@ -79,7 +80,8 @@ class Timing:
     @property
     def met(self) -> bool:
         """Whether every path was timed and is met."""
-        return self.setup_ns >= 0 and self.hold_ns >= 0 and not self.failing and not self.unclocked
+        worst = min(self.setup_ns, self.hold_ns, self.pulse_ns)
+        return worst >= 0 and not self.failing and not self.unclocked
 
     @property
     def fmax_mhz(self) -> float:
@@ -157,7 +159,8 @@ def parse_timing(text: str) -> Timing:
         return Timing(
             setup_ns=summary["WNS(ns)"],
             hold_ns=summary["WHS(ns)"],
-            failing=int(summary["TNS Failing Endpoints"] + summary["THS Failing Endpoints"]),
+            pulse_ns=summary["WPWS(ns)"],
+            failing=int(sum(summary[f"{kind} Failing Endpoints"] for kind in ("TNS", "THS", "TPWS"))),
             unclocked=int(unclocked[1]) if unclocked else 0,
             period_ns=float(period[1]),
             path=CriticalPath(source[1], sink[1], *(float(delay[group]) for group in (1, 2, 3))),
@@ -191,7 +194,11 @@ def check_timing(timing: Timing, clock_mhz: float) -> None:
             "report this: a constraint is lost",
         )
     reached = f"the clock reaches {timing.fmax_mhz:.2f} MHz, {clock_mhz:.2f} MHz wanted"
-    if timing.setup_ns >= 0:
+    if timing.setup_ns >= 0 and timing.hold_ns >= 0:
+        reached = (
+            f"pulse width slack {timing.pulse_ns:.3f} ns, the clock is too fast for a cell of the device"
+        )
+    elif timing.setup_ns >= 0:
         reached, remedy = f"hold slack {timing.hold_ns:.3f} ns", "try another seed, or another clock_mhz"
     raise TimingError(
         f"timing was missed: {reached} ({timing.failing} endpoints); slowest path {timing.path}", remedy

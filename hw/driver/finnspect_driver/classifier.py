@@ -70,6 +70,8 @@ class DefectClassifier:
             batch = min(_BATCH_MAX, max(1, _BATCH_BYTES // self.deploy.frame_bytes))
         if batch < 1:
             raise DriverError(f"a batch holds at least one image, not {batch}", "leave batch out")
+        if not timeout_s > 0:  # also what is no number
+            raise DriverError(f"a time-out of {timeout_s:g} s leaves no time to work in", "leave it out")
         self.classes = self.deploy.classes
         self._interpreter = Interpreter(self.deploy.accelerator)
         self._batcher = Batcher(self.deploy.preprocessing, self.deploy.input_shape)

@@ -52,7 +52,7 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
         Pillow is not installed.
     """
     try:
-        from PIL import Image
+        from PIL import Image, UnidentifiedImageError
     except ImportError as error:
         raise SetupError(f"reading {name} needs Pillow", "pip install pillow, or give arrays") from error
     if not data:
@@ -68,6 +68,8 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
             pixels = _to_uint8(image, name)
     except ImageError:
         raise
+    except UnidentifiedImageError as error:  # its own message shows the address of a buffer
+        raise ImageError(f"{name} cannot be decoded as a picture: no known format", _AGAIN) from error
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
         raise ImageError(f"{name} cannot be decoded as a picture: {error}", _AGAIN) from error
     if pixels.ndim == 3 and _is_grey(pixels):

@@ -1,7 +1,7 @@
 """A stand-in for Vivado: runs a batch script strictly, and writes reports as the real one lays them out.
 
-Run as ``vivado.py CONFIG ARGUMENTS...``. CONFIG is a JSON file: ``version``, ``setup``, ``hold`` (slack
-in ns), ``lut`` (how many are used), ``fail`` (a command -> the error it ends with), ``unclocked``.
+Run as ``vivado.py CONFIG ARGUMENTS...``. CONFIG is a JSON file: ``version``; ``setup``, ``hold``, ``pulse``
+(slack in ns); ``lut`` (how many are used), ``fail`` (a command -> the error it ends with), ``unclocked``.
 """
 
 import importlib.util
@@ -209,7 +209,9 @@ class Session:
                 "DRC INBB-3", f"Black Box Instances: cell of type '{hidden.pop()}' has undefined contents"
             )
         for name, source in self.sources.items():
-            for image in re.findall(r'"([\w./]+\.mem)"', source):
+            # A default that every instance overrides is no file.
+            given = re.sub(r"\bparameter\b[^,)]*", "", source)
+            for image in re.findall(r'"([\w./]+\.mem)"', given):
                 if not Path(image).is_file():
                     self.error("Synth 8-4445", f"could not open $readmem data file '{image}' [{name}:1]")
         for name in self.xdc:
@@ -343,6 +345,8 @@ def timing(config, clock, period):
         "whs": f"{hold:.3f}",
         "ths": f"{tns[1]:.3f}",
         "ths_failing": failing[1],
+        "wpws": f"{config.get('pulse', 3.75):.3f}",
+        "tpws_failing": 2 if config.get("pulse", 3.75) < 0 else 0,
         "verdict": verdict,
         "clock": clock,
         "period": f"{period:.3f}",
@@ -356,7 +360,9 @@ def timing(config, clock, period):
 def main(config_file, *arguments):
     config = json.loads(Path(config_file).read_text())
     if arguments == ("-version",):
-        print(f"Vivado v{config['version']} (64-bit)\nSW Build 3526262 on Mon Apr 18 15:47:01 MDT 2022")
+        # Some releases write their name small.
+        name = "vivado" if _year(config) >= (2023, 2) else "Vivado"
+        print(f"{name} v{config['version']} (64-bit)\nSW Build 3526262 on Mon Apr 18 15:47:01 MDT 2022")
         return 0
     expected = ("-mode", "batch", "-nojournal", "-notrace", "-log", "vivado.log", "-source")
     if arguments[:-1] != expected:

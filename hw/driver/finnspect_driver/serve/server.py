@@ -50,6 +50,11 @@ class Server(uvicorn.Server):
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Refuse what waits for the accelerator, then wait for what runs."""
+        self.service.worker.close(0)
+        await super().shutdown(sockets)
+
     def serve_on(self, listener: socket.socket) -> None:
         """Serve on a listening socket until told to stop, then close it."""
         try:
