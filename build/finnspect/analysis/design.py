@@ -94,12 +94,15 @@ def graph_resources(
     folding: Mapping[str, LayerFolding],
     tech: Technology = ECP5,
     dsp_budget: int = DSP_BUDGET,
+    styles: Mapping[str, str] | None = None,
 ) -> dict[str, Resources]:
     """Return the estimated resources of every layer, in topological order, and of what joins them.
 
-    Multipliers are counted in the styles that :func:`multiplier_styles` gives them with ``dsp_budget``.
+    Multipliers are counted in ``styles``, or where it is None in those that :func:`multiplier_styles` gives
+    them with ``dsp_budget``.
     """
-    styles = multiplier_styles(graph, folding, dsp_budget, tech)
+    if styles is None:
+        styles = multiplier_styles(graph, folding, dsp_budget, tech)
     layers = {layer.name: layer_resources(layer, graph, folding, tech, styles) for layer in graph}
     costs = load_costs(tech)
     joints = (costs.resources(terms, tech) for terms in joint_terms(graph, folding))

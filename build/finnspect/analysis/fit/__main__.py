@@ -11,20 +11,29 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from finnspect.analysis.costs import FORMAT, FORMAT_VERSION, Costs, cost_file, load_costs
 from finnspect.analysis.design import graph_resources
 from finnspect.analysis.fit.grid import points
 from finnspect.analysis.fit.samples import collect
 from finnspect.analysis.fit.solve import fit_models
 from finnspect.analysis.technology import TECHNOLOGIES, Resources, Technology
-from finnspect.errors import ConfigError, FlowError, UnsupportedModelError
+from finnspect.errors import ConfigError, FlowError
+from finnspect.folding import Folding, LayerFolding
+from finnspect.folding.options import units
+from finnspect.ir import DataflowGraph, MatVec
 from finnspect.paths import ROOT, RTL_DIR
 from finnspect.stages import hash_path
 
-#: Bench network -> cycles a frame that it is folded for when its whole design is checked.
-DESIGNS = {"cnn5_w4a4": 10_000, "cnv_w4a4": 36_864, "resnet8_w4a4": 41_000, "cnv_w1a1": 60_000}
-#: Hard multipliers of the whole designs: those of the boards.
-_DSP_BUDGETS = {"ecp5": 16, "xc7": 176}
+#: Whole designs that are checked: network, cycles a frame that it is folded for, what its multipliers are.
+DESIGNS = {
+    "cnn5_w4a4-lut": ("cnn5_w4a4", 20_000, "lut"),
+    "cnn5_w4a4-dsp": ("cnn5_w4a4", 10_000, "dsp"),
+    "cnv_w4a4-lut": ("cnv_w4a4", 73_728, "lut"),
+    "resnet8_w4a4-dsp": ("resnet8_w4a4", 41_000, "dsp"),
+    "cnv_w1a1-lut": ("cnv_w1a1", 60_000, "lut"),
+}
 #: Shells are measured around this small network.
 _SHELL_BOARDS = {"ecp5": "ulx3s-85f", "xc7": "pynq-z2"}
 
@@ -35,28 +44,35 @@ def _write(path: Path, document: dict[str, Any]) -> None:
     part.replace(path)
 
 
+def plain_folding(graph: DataflowGraph, target_cycles: int, tech: Technology) -> Folding:
+    """Return the folding of least work for a target: the same whatever the costs are."""
+    found: dict[str, LayerFolding] = {}
+    for unit in units(graph, tech):
+        rank = np.where(unit.cycles <= target_cycles, unit.work + 1e-3 * unit.takes, np.inf)
+        found |= unit.chosen(int(rank.argmin()))
+    return Folding.of({layer.name: found[layer.name] for layer in graph})
+
+
 def check_designs(tech: Technology, cache: Path, names: Sequence[str]) -> dict[str, Any]:
     """Return estimate, post-synthesis figure and error of whole cores that the fit did not see."""
     from finnspect.bench_networks import network
     from finnspect.emit import EmitOptions, emit_accelerator
-    from finnspect.folding import choose_folding
     from finnspect.toolchains.core_synth import synthesise_core
 
     found = {}
     for name in names:
-        graph = network(name)
-        try:
-            folding = choose_folding(graph, DESIGNS[name], tech)
-            budget = _DSP_BUDGETS[tech.name]
-            options = EmitOptions(dsp_budget=budget, technology=tech.name)
-            with tempfile.TemporaryDirectory() as folder:
-                core = emit_accelerator(graph, folding, Path(folder) / "core", options)
-                measured = synthesise_core(core, tech, cache).total
-        except UnsupportedModelError:
-            continue
-        estimated = sum(graph_resources(graph, folding, tech, budget).values(), Resources())
+        which, target, style = DESIGNS[name]
+        graph = network(which)
+        folding = plain_folding(graph, target, tech)
+        hard = [layer for layer in graph if isinstance(layer, MatVec) and not layer.bipolar]
+        styles = {layer.name: style for layer in hard}
+        options = EmitOptions(dsp_budget=0, mul_styles=styles, technology=tech.name)
+        with tempfile.TemporaryDirectory() as folder:
+            core = emit_accelerator(graph, folding, Path(folder) / "core", options)
+            measured = synthesise_core(core, tech, cache).total
+        estimated = sum(graph_resources(graph, folding, tech, styles=styles).values(), Resources())
         found[name] = {
-            "target_cycles": DESIGNS[name],
+            "target_cycles": target,
             "estimated": asdict(estimated),
             "post-synthesis": asdict(measured),
             "lut_error_percent": round(100 * (estimated.lut / measured.lut - 1), 1),
