@@ -320,8 +320,8 @@ def verdict(report: Report) -> str:
 def _latency(report: Report) -> Figure:
     speed = report.performance
     return Figure(
-        value=speed.latency.value / speed.clock.value,
-        unit="us",
+        value=speed.latency.value / speed.clock.value / 1e3,
+        unit="ms",
         kind="computed" if speed.latency.kind == "simulated" else "estimated",
         source=f"{speed.latency.kind} cycles / clock",
     )
