@@ -88,6 +88,27 @@ PROOFS = (
         ),
     ),
     Proof("fv_concat", "fs_concat", {"FOLDS_A": 3, "FOLDS_B": 1}),
+    Proof(
+        "fv_dwc",
+        "fs_dwc",
+        mutants=(
+            ("fs_dwc", "left_q != '0 || !out_valid_q", "1'b1"),
+            ("fs_dwc", "left_q == '0 ? COUNT_BITS'(RATIO - 1) : left_q - 1'b1", "left_q - 1'b1"),
+            ("fs_dwc", "{s_axis_tdata, part_q}", "{part_q, s_axis_tdata}"),
+        ),
+    ),
+    Proof(
+        "fv_dwc",
+        "fs_dwc",
+        {"NARROW": 1},
+        mutants=(
+            ("fs_dwc", "pick_q <= PICK_BITS'(out_free)", "pick_q <= '0"),
+            ("fs_dwc", "s_axis_tvalid || !empty;", "!empty;"),
+            ("fs_dwc", "else if (!empty && out_free) pick_q", "else if (!empty) pick_q"),
+        ),
+    ),
+    Proof("fv_dwc", "fs_dwc", {"NARROW": 1, "RATIO": 2}),
+    Proof("fv_dwc", "fs_dwc", {"RATIO": 2, "WIDTH": 2}),
 )
 
 
