@@ -157,7 +157,12 @@ def _look(tree: Any, catalog: Catalog, check: Check, progress: load.Progress | N
         if problem:
             check.problems.append(problem)
         empty[catalog.class_names[sample.label]] += not marked
-    check.notes += [f"{count} masks of {name!r} mark nothing" for name, count in empty.items() if count]
+    totals = Counter(catalog.class_names[sample.label] for sample in masked)
+    check.notes += [  # where no mask of a class marks anything, it is the sound one
+        f"{count} of {totals[name]} masks of {name!r} mark nothing"
+        for name, count in empty.items()
+        if 0 < count < totals[name]
+    ]
     return load.decode_all(tree, catalog, _LOOK, progress or (lambda _: None), check.name, _Collector(check))
 
 

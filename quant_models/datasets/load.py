@@ -21,7 +21,7 @@ from quant_models.datasets.annotations import check_size
 from quant_models.datasets.archive import opened
 from quant_models.datasets.decode import decode_image, image_size
 from quant_models.datasets.files import FileTree, fingerprint, unreadable
-from quant_models.datasets.near import group_near_duplicates
+from quant_models.datasets.near import group_near_duplicates, kept_near_duplicates
 from quant_models.datasets.parallel import parallel
 from quant_models.datasets.records import Catalog, DefectDataset, Sample
 from quant_models.datasets.registry import Entry, get_dataset
@@ -91,10 +91,12 @@ def load_dataset(
         arrays = _load(entry, root, scratch, options, preprocessing, progress)
         if scratch is not None:
             cache.write(scratch, name, key, arrays)
+    if group_near:
+        progress(f"{name}: looking for near-duplicates among {len(arrays['labels'])} images")
+        pairs = kept_near_duplicates(arrays["images"], scratch, key)
+        arrays = group_near_duplicates(arrays, pairs, root or name)
     for note in arrays["notes"]:
         progress(f"{name}: {note}")
-    if group_near:
-        arrays = group_near_duplicates(arrays, root or name)
     return DefectDataset(name=name, preprocessing=preprocessing, **arrays)
 
 
