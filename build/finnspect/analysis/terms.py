@@ -197,8 +197,6 @@ def _(layer, graph, folding, tech, style="lut") -> Terms:
         **search,
     }
     model = "bipolar" if layer.bipolar else style
-    if nf * sf == 1:
-        model = "constant"  # the weights are no memory and fold into the products
     return Terms(f"matvec.{model}", values, ((weights, 1), *memories), count)
 
 

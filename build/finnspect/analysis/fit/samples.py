@@ -13,6 +13,7 @@ from typing import Any
 from finnspect.analysis.technology import Resources, Technology
 from finnspect.analysis.terms import Terms, converter_terms, fifo_terms, fork_terms, layer_terms
 from finnspect.errors import ConfigError, UnsupportedModelError
+from finnspect.ir import MatVec
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +79,9 @@ def point_samples(
         elif (terms := _joint(each["module"], each["params"])) is not None:
             samples.append(Sample(f"{graph.name}/{each['name']}", terms, part))
     for name, measured in layers.items():
+        layer, own = graph.layer(name), folding[name]
+        if isinstance(layer, MatVec) and (own.PE, own.SIMD) == (layer.MH, layer.MW):
+            continue  # constant weights fold into the products: cheaper than the model, which is for memories
         terms = layer_terms(graph.layer(name), graph, folding, tech, styles.get(name, "lut"))
         samples.append(Sample(f"{graph.name}/{name}", terms, measured))
     return samples
