@@ -52,12 +52,15 @@ class EmitOptions:
         Hard multipliers that this choice may use.
     technology
         Device family, a key of :data:`finnspect.analysis.TECHNOLOGIES`: what its hard multipliers save.
+    rtl_dirs
+        Folders with modules beside the library's, one a file: of layers from outside the package.
     """
 
     fifo_depths: Mapping[str, int] | None = None
     mul_styles: Mapping[str, str] = field(default_factory=dict)
     dsp_budget: int = analysis.DSP_BUDGET
     technology: str = analysis.ECP5.name
+    rtl_dirs: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -217,7 +220,8 @@ def emit_accelerator(
         )
     files = {f"{TOP}.sv": _render(graph, network, output), **network.images}
     modules = {instance.module for instance in network.instances} | {"fs_logits"}
-    library = {f"rtl/{path.name}": path.read_text() for path in library_closure(modules)}
+    library_files = library_closure(modules, RTL_DIR, *options.rtl_dirs)
+    library = {f"rtl/{path.name}": path.read_text() for path in library_files}
     files |= library
     sources = [*library, f"{TOP}.sv"]
     files[FILE_LIST] = "".join(f"{name}\n" for name in sources)
@@ -272,19 +276,22 @@ def _check_options(graph: DataflowGraph, options: EmitOptions) -> None:
             )
 
 
-def library_closure(modules: set[str], folder: Path = RTL_DIR) -> list[Path]:
+def library_closure(modules: set[str], *folders: Path) -> list[Path]:
     """Return the files of library modules and of all they instantiate, leaves first.
 
-    One module a file, so the names that a file mentions are enough.
+    One module a file, so the names that a file mentions are enough. ``folders`` are the library's if none
+    is given; the first that has a module gives it.
     """
-    known = {path.stem: path for path in sorted(folder.glob("*.sv"))}
+    known: dict[str, Path] = {}
+    for folder in reversed(folders or (RTL_DIR,)):
+        known |= {path.stem: path for path in sorted(folder.glob("*.sv"))}
     order: dict[str, Path] = {}
 
     def visit(name: str) -> None:
         if name in order:
             return
         text = re.sub(r"//[^\n]*|/\*.*?\*/", "", known[name].read_text(), flags=re.DOTALL)
-        for other in sorted(set(re.findall(r"\bfs_\w+", text)) & known.keys() - {name}):
+        for other in sorted(set(re.findall(r"\w+", text)) & known.keys() - {name}):
             visit(other)
         order[name] = known[name]
 
