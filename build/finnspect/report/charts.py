@@ -123,13 +123,16 @@ def groups(
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axes.locator_params(axis="x", nbins=5)
         if len(series) > 1:
-            axes.legend(loc="lower right", frameon=True, framealpha=0.9, fontsize=10)
+            across = 2 if max(map(len, series)) < 20 else 1
+            axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=across, frameon=False, fontsize=10)
 
     words = "; ".join(
         f"{label}: " + ", ".join(f"{n} {v:,.0f}" for n, v in zip(names, values, strict=True))
         for label, values in series.items()
     )
-    return _svg(name, 60 + (14 + 12 * len(series)) * len(names), draw, title, f"{unit}. {words}")
+    return _svg(
+        name, 60 + 18 * len(series) + (14 + 12 * len(series)) * len(names), draw, title, f"{unit}. {words}"
+    )
 
 
 def period(name: str, parts: Sequence[tuple[str, float]], title: str, width: float | None = None) -> str:
@@ -236,12 +239,25 @@ def scatter(
 
     def draw(axes: Axes) -> None:
         line = sorted((points[index][1:] for index in best), key=lambda each: each[0])
-        axes.plot(*zip(*line, strict=True), color="#555", linestyle="--", linewidth=1, zorder=1)
+        axes.plot(
+            *zip(*line, strict=True),
+            color="#555",
+            linestyle="--",
+            linewidth=1,
+            zorder=1,
+            drawstyle="steps-post",
+        )
         for number, (label, x, y) in enumerate(points):
             on = number in best
             axes.scatter([x], [y], s=60, marker="o" if on else "s", zorder=2,
                          color=COLOURS[0] if on else "white", edgecolors=COLOURS[0])  # fmt: skip
-            axes.annotate(label, (x, y), xytext=(7, 5), textcoords="offset points", fontsize=10)
+            axes.annotate(
+                label,
+                (x, y),
+                xytext=(7, 5 if number % 2 == 0 else -12),
+                textcoords="offset points",
+                fontsize=10,
+            )
         axes.set_xlabel(axes_names[0])
         axes.set_ylabel(axes_names[1])
         axes.margins(0.18)

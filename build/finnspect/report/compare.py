@@ -13,9 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from finnspect import __version__
 from finnspect.errors import ConfigError
 from finnspect.report import charts
-from finnspect.report.html import amount, best, environment, verdict
+from finnspect.report.html import SHORT, amount, best, environment, verdict
 from finnspect.report.model import Figure, Report, load_report
-from finnspect.report.summary import number
 
 FORMAT = "finnspect-comparison"
 FORMAT_VERSION = 1
@@ -42,7 +41,7 @@ class Build(_Strict):
     board: str
     toolchain: str
     weights: list[str] = Field(description="types of the weights, each once")
-    activations: list[str]
+    activations: list[str] = Field(description="types that its units with weights put out, logits apart")
     folding: dict[str, dict[str, int]]
     verdict: str
     accuracy: Figure | None
@@ -96,7 +95,7 @@ def _build(name: str, path: Path, report: Report) -> Build:
         board=report.board.name,
         toolchain=report.board.toolchain,
         weights=sorted({layer.weight_type for layer in report.layers if layer.weight_type}),
-        activations=sorted({layer.output_type for layer in report.layers[:-1]}),
+        activations=sorted({layer.output_type for layer in report.layers[:-1] if layer.weight_type}),
         folding={
             layer.name: {key: value for key, value in (("PE", layer.pe), ("SIMD", layer.simd)) if value}
             for layer in report.layers
@@ -179,14 +178,14 @@ def compare(paths: Sequence[Path]) -> Comparison:
 
 # -- showing --------------------------------------------------------------------------------------
 
-#: What -> figure of a build, for the table.
+#: What, its unit, figure of a build, for the table.
 _LINES = (
-    ("accuracy", lambda build: build.accuracy),
-    ("frames a second", lambda build: build.fps),
-    ("cycles a frame", lambda build: build.cycles),
-    ("latency", lambda build: build.latency),
-    ("clock", lambda build: build.clock),
-    ("highest clock", lambda build: build.fmax),
+    ("accuracy", "", lambda build: build.accuracy),
+    ("frames/s", "", lambda build: build.fps),
+    ("a frame", "cycles", lambda build: build.cycles),
+    ("latency", "cycles", lambda build: build.latency),
+    ("clock", "MHz", lambda build: build.clock),
+    ("highest", "MHz", lambda build: build.fmax),
 )
 
 
@@ -197,7 +196,7 @@ def table(found: Comparison) -> tuple[list[str], list[list[str]]]:
         ["board", *(f"{build.board}, {build.toolchain}" for build in found.builds)],
         ["weights", *(", ".join(build.weights) for build in found.builds)],
         ["activations", *(", ".join(build.activations) for build in found.builds)],
-        *([what, *(number(get(build)) for build in found.builds)] for what, get in _LINES),
+        *([what, *(_text(get(build)) for build in found.builds)] for what, _, get in _LINES),
     ]
     for name in _CELLS:
         rows.append([name, *(_with_share(build, name) for build in found.builds)])
@@ -207,26 +206,33 @@ def table(found: Comparison) -> tuple[list[str], list[list[str]]]:
 def _with_share(build: Build, name: str) -> str:
     if name not in build.cells:
         return "-"
-    share = f", {100 * build.share[name]:.1f} % of the device" if name in build.share else ""
-    return number(build.cells[name]) + share
+    share = f"\n{100 * build.share[name]:.1f} %" if name in build.share else ""
+    return _text(build.cells[name]) + share
+
+
+def _text(figure: Figure | None) -> str:
+    return "-" if figure is None else f"{amount(figure, unit=figure.unit == 'ratio')} {SHORT[figure.kind]}"
 
 
 def _pictures(found: Comparison) -> dict[str, str]:
     made = {}
+    number_of = {build.name: str(index + 1) for index, build in enumerate(found.builds)}
     with_lut = [build for build in found.builds if "LUT" in build.cells]
     if len(with_lut) > 1:
-        points = [(build.name, build.cells["LUT"].value, build.fps.value) for build in with_lut]
+        points = [(number_of[each.name], each.cells["LUT"].value, each.fps.value) for each in with_lut]
         made["speed"] = charts.scatter(
             "speed", points, "Frames a second against LUTs", ("LUT", "frames a second")
         )
         known = [build for build in with_lut if build.accuracy is not None]
         if len(known) > 1:
-            points = [(build.name, build.cells["LUT"].value, 100 * build.accuracy.value) for build in known]
+            points = [
+                (number_of[each.name], each.cells["LUT"].value, 100 * each.accuracy.value) for each in known
+            ]
             made["accuracy"] = charts.scatter(
                 "accuracy", points, "Accuracy against LUTs", ("LUT", "accuracy, %")
             )
     shares = {
-        build.name: [100 * build.share.get(name, 0) for name in _CELLS]
+        f"{number_of[build.name]} {build.name}": [100 * build.share.get(name, 0) for name in _CELLS]
         for build in found.builds[: len(charts.PATTERNS)]
     }
     made["shares"] = charts.groups("shares", list(_CELLS), shares, "Share of the device", "% of the device")
@@ -254,9 +260,8 @@ def comparison_page(found: Comparison, created: str) -> str:
         version=__version__,
         created=created,
         found=found,
-        lines=[(what, [get(build) for build in found.builds]) for what, get in _LINES],
+        lines=[(what, unit, [get(build) for build in found.builds]) for what, unit, get in _LINES],
         cells=list(_CELLS),
         charts={name: Markup(svg) for name, svg in _pictures(found).items()},
         folding=_folding_rows(found),
-        amount=amount,
     )  # fmt: skip

@@ -22,7 +22,7 @@ from finnspect.report.summary import number
 if TYPE_CHECKING:
     from finnspect.report.model import LayerReport
 
-#: Kind -> what it means, and its mark beside a figure.
+#: Kind -> what it means.
 KINDS = {
     "estimated": "by a model, before any tool ran",
     "simulated": "counted in the cycle-accurate simulation of the RTL",
@@ -31,7 +31,8 @@ KINDS = {
     "measured": "observed on data or on this machine",
     "computed": "from other figures, which are named",
 }
-_SHORT = {
+#: Kind -> its mark beside a figure.
+SHORT = {
     "estimated": "est.",
     "simulated": "sim.",
     "post-synthesis": "syn.",
@@ -78,7 +79,7 @@ def environment() -> jinja2.Environment:
         autoescape=True,
     )
     found.filters["amount"] = amount
-    found.filters["short"] = _SHORT.__getitem__
+    found.filters["short"] = SHORT.__getitem__
     found.globals |= {"kinds": KINDS, "style": Markup(found.loader.get_source(found, "style.css")[0])}
     return found
 
@@ -313,7 +314,10 @@ def verdict(report: Report) -> str:
         met = speed.fmax.value >= speed.clock.value
         parts.append(f"{amount(speed.clock)} {'met' if met else 'MISSED'}")
     made = [name for name in ("bitstream", "deploy zip") if name in report.files]
-    parts.append(f"made: {' and '.join(made)}" if made else "no bitstream on this road")
+    if "bitstream" in made:
+        parts.append(f"made: {' and '.join(made)}")
+    else:
+        parts.append("no bitstream on this road" + (", a deploy zip without one" if made else ""))
     return "; ".join(parts) + "."
 
 
