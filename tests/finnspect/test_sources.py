@@ -16,7 +16,7 @@ def test_a_module_brings_all_that_it_imports_and_its_templates():
         "emit/__init__.py",
         "emit/accelerator.py",
         "folding/check.py",
-        "ir.py",
+        "ir/graph.py",
         "errors.py",
         "__init__.py",
     ):
