@@ -20,6 +20,7 @@ from finnspect.commands import (
     datasets,
     deploy,
     doctor,
+    explore,
     export,
     models,
     report,
@@ -41,7 +42,7 @@ app = typer.Typer(
     epilog="First steps: `finnspect doctor` looks at this machine, `finnspect build` makes a bitstream "
     "of the model that comes with finnspect. Every command has its own --help with examples.",
 )
-for module in (doctor, train, models, accuracy, export, build, simulate, report, compare, deploy):
+for module in (doctor, train, models, accuracy, explore, export, build, simulate, report, compare, deploy):
     app.command(name=module.NAME, epilog=module.EXAMPLES)(module.command)
 app.add_typer(datasets.app, name=datasets.NAME, epilog=datasets.EXAMPLES)
 

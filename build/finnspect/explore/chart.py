@@ -1,0 +1,69 @@
+"""The front as a picture: the first two objectives as axes, the third as the size of the marks."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from finnspect.explore.objectives import OBJECTIVES
+
+_SMALL, _LARGE = 25, 260
+
+
+def _sizes(values: list[float]) -> list[float]:
+    low, high = min(values), max(values)
+    return [
+        _SMALL + (_LARGE - _SMALL) * ((each - low) / (high - low) if high > low else 0) for each in values
+    ]
+
+
+def _axis(name: str, rows: list[dict[str, Any]]) -> str:
+    kinds = "/".join(sorted({row["figures"][name]["kind"] for row in rows}))
+    better = "more is better" if OBJECTIVES[name].sign > 0 else "less is better"
+    return f"{OBJECTIVES[name].title} [{OBJECTIVES[name].unit}]\n{kinds}; {better}"
+
+
+def chart(document: dict[str, Any]) -> str | None:
+    """Return an SVG picture of all complete trials; None with fewer than two objectives or no trial.
+
+    Marks of the front are filled and carry the trial's number; the others are crosses.
+    """
+    names = [each["name"] for each in document["objectives"]]
+    rows = [row for row in document["trials"] if row["state"] == "complete"]
+    if len(names) < 2 or not rows:
+        return None
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    with rc_context({"svg.hashsalt": document["study"], "svg.fonttype": "none"}):
+        figure = Figure(figsize=(8, 5.5), layout="constrained")
+        FigureCanvasSVG(figure)
+        axes = figure.subplots()
+        vertical, horizontal = names[:2]
+        sizes = [60.0] * len(rows)
+        if len(names) > 2:
+            sizes = _sizes([row["figures"][names[2]]["value"] for row in rows])
+        for row, size in zip(rows, sizes, strict=True):
+            place = [row["figures"][name]["value"] for name in (horizontal, vertical)]
+            if row["trial"] in document["front"]:
+                axes.scatter(*place, s=size, marker="o", color="#1f5a91", alpha=0.75)
+                axes.annotate(
+                    f"{row['trial']}: {row['model']}",
+                    place,
+                    xytext=(6, 5),
+                    textcoords="offset points",
+                    size=7,
+                )
+            else:
+                axes.scatter(*place, s=size, marker="x", color="#8a8a8a")
+        if horizontal in ("fps", "lut", "ff", "latency"):
+            axes.set_xscale("log")
+        axes.set_xlabel(_axis(horizontal, rows))
+        axes.set_ylabel(_axis(vertical, rows))
+        third = f"; larger marks: more {OBJECTIVES[names[2]].title}" if len(names) > 2 else ""
+        axes.set_title(f"{document['study']}: filled marks are the Pareto front{third}", size=9)
+        axes.grid(alpha=0.3)
+        out = io.StringIO()
+        figure.savefig(out, format="svg", metadata={"Date": None})
+    return out.getvalue()
