@@ -25,6 +25,7 @@ def test_the_script():
         "synth_xilinx -flatten -abc9 -nosrl -arch xc7 -top top",
         "delete t:$scopeinfo",
         "tee -q -o synth.stat.json stat -json",
+        "autoname",
         "write_json synth.json",
     ]
     part = synthesis_script(["a.sv"], "core", "core", Xc7SynthOptions(dsp=False), whole=False)

@@ -132,4 +132,4 @@ def command(
     print_summary(result.report, Console())
     if result.deploy_zip is not None:
         typer.echo(f"deploy zip: {result.deploy_zip}")
-    typer.echo(f"report:     {result.report_path}")
+    typer.echo(f"report:     {result.report_path.with_suffix('.html')}")

@@ -27,6 +27,8 @@ _SETTINGS = {
 COLOURS = ("#14507a", "#e8a33d", "#7fb7a3", "#b0413e", "#5f5aa2", "#8a8f3c", "#4b9cd3", "#c68fb5")
 PATTERNS = ("", "///", "...", "\\\\\\", "xxx", "---", "++", "oo")
 _GREY = "#d9dee3"
+#: Cells of a floor plan that belong to no layer.
+REST = "rest"
 
 
 def _svg(
@@ -191,15 +193,15 @@ def floor(name: str, tiles: Mapping[str, Sequence[Sequence[int]]], title: str) -
     Parameters
     ----------
     tiles
-        Owner -> (column, row, cells) of every tile it has cells in.
+        Owner -> (column, row, cells) of every tile it has cells in; what belongs to nobody is ``rest``.
     """
-    largest = sorted(tiles, key=lambda owner: -sum(tile[2] for tile in tiles[owner]))
+    largest = sorted(tiles, key=lambda owner: (owner == REST, -sum(tile[2] for tile in tiles[owner])))
     markers = "sD^ovPX*"
 
     def draw(axes: Axes) -> None:
         for number, owner in enumerate(largest):
             own = [tile for tile in tiles[owner] if tile[2]]
-            named = number < len(markers)
+            named = number < len(markers) and owner != REST
             axes.scatter(
                 [tile[0] for tile in own], [tile[1] for tile in own],
                 s=[3 + min(tile[2], 16) * 0.5 for tile in own], linewidths=0,

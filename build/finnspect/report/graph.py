@@ -108,12 +108,10 @@ def layout(names: Sequence[str], links: Sequence[Edge]) -> _Layout:
 # -- nodes ----------------------------------------------------------------------------------------
 
 
-def _words(layer: LayerReport, window: LayerReport | None) -> tuple[str, ...]:
+def _words(layer: LayerReport) -> tuple[str, ...]:
     kind = layer.kind.replace("_", " ")
     if layer.kind == "matvec":
-        kind = "convolution" if window is not None else "dense"
-        if window is not None and layer.output_shape[:2] == (1, 1):
-            kind = "dense"
+        kind = "dense" if layer.output_shape[:2] == (1, 1) else "convolution"
     types = f"{layer.weight_type}, {layer.output_type}" if layer.weight_type else layer.output_type
     fold = "  ".join(
         f"{name} {value}" for name, value in (("PE", layer.pe), ("SIMD", layer.simd)) if value is not None
@@ -148,7 +146,7 @@ def nodes_of(layers: Sequence[LayerReport], slowest: Sequence[str], bound: float
             Node(
                 layer.name,
                 tuple(part.name for part in parts),
-                _words(layer, window),
+                _words(layer),
                 cycles / bound if bound else None,
                 "slowest" if any(part.name in slowest for part in parts) else "",
             )

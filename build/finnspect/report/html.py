@@ -56,6 +56,7 @@ _PICTURES = {
     "mistakes": "The worst mistakes on the test set",
     "curves": "Scores of the classes on the test set",
 }
+_NETLIST_NAMES = {"DP16KD": "BRAM", "MULT18X18D": "DSP", "BRAM36": "BRAM", "DSP48E1": "DSP"}
 _NETLIST_CELLS = {"ecp5": ("LUT4", "FF", "DP16KD", "MULT18X18D"), "xc7": ("LUT", "FF", "BRAM36", "DSP48E1")}
 
 
@@ -283,7 +284,7 @@ def _tiles(report: Report, folder: Path | None) -> dict[str, list[list[int]]]:
         return {}
     owners: dict[str, list[list[int]]] = {}
     for instance, tiles in json.loads((folder / name).read_text())["tiles"].items():
-        owner = instance.removeprefix("u_core.").removeprefix("u_").partition(".")[0] or "top"
+        owner = instance.removeprefix("u_core.").removeprefix("u_").partition(".")[0] or charts.REST
         owners.setdefault(owner, []).extend(tiles)
     return owners
 
@@ -382,7 +383,7 @@ def page(report: Report, folder: Path | None = None, run: Path | None = None) ->
         resource_kinds=_RESOURCE_KINDS,
         layers=_layer_rows(report),
         cell_names=_cell_names(report),
-        real_names=_real_names(report),
+        real_names=[_NETLIST_NAMES.get(name, name) for name in _real_names(report)],
         cells_note=_cells_note(report),
         finn=_finn_rows(report),
         latency=_latency(report),

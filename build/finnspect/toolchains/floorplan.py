@@ -23,6 +23,8 @@ _LEVELS = 2
 def read_placement(netlist: Mapping[str, Any]) -> dict[str, list[list[int]]]:
     """Return instance -> tiles, each as column, row and how many cells lie there.
 
+    Cells of no instance, as nextpnr adds at the ends of carry chains, go by the empty name.
+
     Parameters
     ----------
     netlist
@@ -33,7 +35,7 @@ def read_placement(netlist: Mapping[str, Any]) -> dict[str, list[list[int]]]:
         for name, cell in module["cells"].items():
             place = _BEL.match(cell["attributes"].get("NEXTPNR_BEL", ""))
             if place:
-                owner = ".".join(name.split(".")[:-1][:_LEVELS])
+                owner = "" if name.startswith("$") else ".".join(name.split(".")[:-1][:_LEVELS])
                 found.setdefault(owner, Counter())[int(place[1]), int(place[2])] += 1
     return {
         owner: [[x, y, count] for (x, y), count in sorted(tiles.items())]

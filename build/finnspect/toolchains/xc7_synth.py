@@ -81,7 +81,8 @@ def synthesis_script(
         # nextpnr takes these for cells that it must place.
         "delete t:$scopeinfo",
         f"tee -q -o {name}.stat.json stat -json",
-        *([f"write_json {name}.json"] if whole else []),
+        # The report counts cells by the layer that their names begin with.
+        *(["autoname", f"write_json {name}.json"] if whole else []),
     ]
 
 
