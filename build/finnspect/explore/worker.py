@@ -11,20 +11,23 @@ import hashlib
 import os
 import secrets
 import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
 from filelock import FileLock, Timeout
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from finnspect.errors import FlowError
 from finnspect.explore.display import Display
 from finnspect.explore.evaluate import InfeasibleError, Outcome
 from finnspect.explore.settings import Settings
 from finnspect.explore.space import Point, describe, nearest_new
-from finnspect.explore.study import GOAL, Place, give_up, reaching
+from finnspect.explore.study import GOAL, Place, give_up, reaching, requeue
 
 WORKER, FIGURES, FOLDING, REASON, SECONDS, DROPPED = (
     "worker",
@@ -99,12 +102,29 @@ class Worker:
         """
         self._locks.mkdir(parents=True, exist_ok=True)
         path = self._locks / f"{self.name}.lock"
-        with FileLock(path), reaching(self.place):
+        with FileLock(path), self._quiet_heart(), reaching(self.place):
             try:
                 while self._once():
                     pass
             finally:
                 path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _quiet_heart(self) -> Iterator[None]:
+        """Say in one line that the storage was away when a heartbeat was due: its thread ends with it."""
+        before = threading.excepthook
+
+        def hook(args: threading.ExceptHookArgs) -> None:
+            if isinstance(args.exc_value, optuna.exceptions.StorageInternalError | SQLAlchemyError):
+                self.display.line(f"the storage {self.place.shown} does not answer; the trial goes on")
+            else:
+                before(args)
+
+        threading.excepthook = hook
+        try:
+            yield
+        finally:
+            threading.excepthook = before
 
     def _once(self) -> bool:
         """Do one trial, or wait a little; False when there is nothing left to do."""
@@ -161,8 +181,6 @@ class Worker:
         if trial.state == TrialState.RUNNING:  # left as it is by all but Ctrl-C
             give_up(self.study, trial, strike=False)
         elif trial.state == TrialState.FAIL and DROPPED not in trial.user_attrs:
-            from finnspect.explore.study import requeue
-
             requeue(self.study, trial, strike=False)
 
     def _check(self, trial: optuna.Trial, point: Point) -> None:
