@@ -1,6 +1,7 @@
 """The page of a report: what it holds, and how a real browser takes it at two widths and on paper."""
 
 import json
+import os
 import re
 from html.parser import HTMLParser
 
@@ -171,6 +172,17 @@ def test_the_command_writes_the_page_beside_the_report(build, tmp_path, capsys):
     assert "data:image/png;base64," in target.read_text()  # the run that the report names
     assert run(["report", str(build)]) == 0
     assert f"page: {build / 'report' / 'report.html'}" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_without_a_name_the_last_build_is_shown(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(["report"]) != 0
+    assert "there is no build in out" in capsys.readouterr().err
+    sample.write_build(tmp_path / "out" / "older")
+    write_failed(sample.failed_report(), tmp_path / "out" / "newer")
+    os.utime(tmp_path / "out" / "older" / "report" / "report.json", (0, 0))
+    assert run(["report"]) == 0
+    assert "failed in stage simulation" in capsys.readouterr().out
 
 
 def test_a_failed_build_is_told_before_an_earlier_report(tmp_path, capsys):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from finnspect.commands.options import JsonOption, examples
+from finnspect.commands.options import OUT, JsonOption, examples
 
 NAME = "report"
 EXAMPLES = examples(
@@ -28,7 +28,10 @@ EXAMPLES = examples(
 
 
 def command(
-    build: Annotated[Path | None, typer.Argument(help="Folder of a build, or its report.json.")] = None,
+    build: Annotated[
+        Path | None,
+        typer.Argument(help="Folder of a build, or its report.json; the last build in out/ if not given."),
+    ] = None,
     html: Annotated[
         Path | None,
         typer.Option("--html", help="Write the page here; report.html beside report.json if not given."),
@@ -55,7 +58,7 @@ def command(
         typer.echo(model.schema(), nl=False)
         return
     if build is None:
-        raise typer.BadParameter("give the folder of a build, as out/cnv_w4a4-synthetic-ulx3s-85f")
+        build = _newest(OUT)
     if _failed(build, html, as_json):
         return
     report = load_report(build)
@@ -74,6 +77,14 @@ def command(
         folder = report_file(build).parent
         path = write_whole(html or folder / "report.html", page(report, folder, run))
         typer.echo(f"page: {path}")
+
+
+def _newest(out: Path) -> Path:
+    """Return the folder of the build that wrote a report last."""
+    found = [*out.glob("*/report/report.json"), *out.glob("*/report.failed/report.json")]
+    if not found:
+        raise typer.BadParameter(f"there is no build in {out}: give the folder of one")
+    return max(found, key=lambda file: file.stat().st_mtime).parents[1]
 
 
 def _failed(build: Path, html: Path | None, as_json: bool) -> bool:

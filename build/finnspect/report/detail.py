@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ from finnspect.report.instances import NETLIST, cells_by_layer, instance_layers
 from finnspect.report.model import Bottleneck, Detail, Edge, Figure, FinnEstimates, Timing
 from finnspect.targets import device
 from finnspect.toolchains.result import BitstreamResult
+
+logger = logging.getLogger(__name__)
 
 #: Ends of the network in the list of streams.
 INPUT, OUTPUT = "input", "output"
@@ -185,6 +188,7 @@ def _finn(graph: DataflowGraph, folding: Folding, styles: Mapping[str, str]) -> 
 
         found = finn_estimates(graph, folding, styles)
     except Exception:  # whatever FINN raises: its opinion is an extra
+        logger.info("FINN has no estimates for this network", exc_info=True)
         return None
 
     def cells(counts: Mapping[str, Any]) -> dict[str, Figure]:
