@@ -29,7 +29,7 @@ from quant_models.datasets.registry import Entry, get_dataset
 log = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
-_BLANK = "regions left out: they are of one grey value, a border of the picture"
+_BLANK = "regions left out: they show nothing but one grey value"
 _REPORT_EVERY = 500  # images between two lines of progress
 
 

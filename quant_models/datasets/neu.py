@@ -6,7 +6,6 @@ The label is the prefix of the file name: ``IMAGES/<class>_<number>.jpg``. The b
 
 from __future__ import annotations
 
-import logging
 import re
 from pathlib import PurePosixPath
 
@@ -15,8 +14,6 @@ from finnspect.errors import DataError
 from quant_models.datasets.files import FileTree
 from quant_models.datasets.records import Catalog, Sample
 from quant_models.datasets.registry import DatasetInfo, register_dataset
-
-log = logging.getLogger(__name__)
 
 NEU_DET_CLASSES = ("crazing", "inclusion", "patches", "pitted_surface", "rolled-in_scale", "scratches")
 _PUBLISHED = 1800  # images
@@ -49,7 +46,7 @@ def _label(tree: FileTree, name: str) -> int:
 NEU_DET = DatasetInfo(
     name="neu-det",
     task=f"{len(NEU_DET_CLASSES)} classes: {', '.join(NEU_DET_CLASSES)}",
-    description="defects of hot-rolled steel strip, grey; patches_101 and patches_105 are identical",
+    description="defects of hot-rolled steel strip, grey; many images overlap",
     size=f"{_PUBLISHED} images of 200x200 pixels, 300 of each class",
     licence="none stated; for research",
     url="http://faculty.neu.edu.cn/songkechen/zh_CN/zdylm/263270/list/",
@@ -67,6 +64,7 @@ def open_neu_det(tree: FileTree) -> Catalog:
     samples = [
         Sample(source=name, label=_label(tree, name), group=PurePosixPath(name).stem) for name in names
     ]
+    differences = ()
     if len(samples) != _PUBLISHED:
-        log.warning("%s holds %d images; the published set has %d", tree.origin, len(samples), _PUBLISHED)
-    return Catalog(NEU_DET_CLASSES, samples)
+        differences = (f"holds {len(samples)} images; the published set has {_PUBLISHED}",)
+    return Catalog(NEU_DET_CLASSES, samples, differences=differences)

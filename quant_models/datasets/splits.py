@@ -89,9 +89,9 @@ def split_dataset(dataset: DefectDataset, seed: int, fractions: Sequence[float] 
     A sound official split (``dataset.parts``) is used: its test part always; its validation part where
     it has one, else one is dealt out of its training part.
 
-    Within each class the clusters are shuffled, then dealt out, the largest first, each to the part
-    that lacks most, but so that every part gets a cluster. A cluster whose images have several labels
-    counts as its most frequent one.
+    Class by class, the one in the fewest clusters first, the clusters that hold it and are not dealt out
+    yet are shuffled, then dealt out, the largest first, each to the part that lacks most of the class, but
+    so that every part gets a cluster.
 
     Parameters
     ----------
@@ -123,43 +123,49 @@ def split_dataset(dataset: DefectDataset, seed: int, fractions: Sequence[float] 
     members: dict[int, list[int]] = {}
     for i in np.flatnonzero(part_of == -1).tolist():
         members.setdefault(int(cluster[i]), []).append(i)
-    of_label: dict[int, list[list[int]]] = {label: [] for label in range(len(dataset.class_names))}
-    for indices in members.values():
-        of_label[int(np.bincount(dataset.labels[indices]).argmax())].append(indices)
-    for label, groups in of_label.items():
-        _deal(dataset, label, groups, np.random.default_rng([seed, label]), fractions, into, part_of)
+    _deal(dataset, list(members.values()), seed, fractions, into, part_of)
     train, val, test = (np.flatnonzero(part_of == p) for p in range(len(PARTS)))
     return Split(train, val, test, seed, fractions, bool(dataset.parts))
 
 
 def _deal(
     dataset: DefectDataset,
-    label: int,
     groups: list[list[int]],
-    rng: np.random.Generator,
+    seed: int,
     fractions: Sequence[float],
     into: Sequence[int],
     part_of: np.ndarray,
 ) -> None:
-    """Deal the clusters of one class out to the parts ``into``, into ``part_of``."""
-    if len(groups) < len(into):
+    """Deal clusters out to the parts ``into``, into ``part_of``."""
+    classes = len(dataset.class_names)
+    counts = np.array([np.bincount(dataset.labels[g], minlength=classes) for g in groups]).reshape(
+        -1, classes
+    )
+    containing = (counts > 0).sum(axis=0)
+    for label in np.flatnonzero(containing < len(into)):
         raise DataError(
-            f"class {dataset.class_names[label]!r} has {len(groups)} images or groups of images that may be "
-            f"parted; a split needs at least {len(into)}",
+            f"class {dataset.class_names[label]!r} has {containing[label]} images or groups of images that "
+            f"may be parted; a split needs at least {len(into)}",
             "add images of this class; images of one item or one group never part",
         )
-    shuffled = [groups[i] for i in rng.permutation(len(groups))]
-    shuffled.sort(key=len, reverse=True)
     share = np.array(fractions)[list(into)]
-    lacking = dict(zip(into, _targets(sum(map(len, groups)), share / share.sum()).tolist(), strict=True))
-    empty = set(into)
-    for left, indices in zip(range(len(shuffled), 0, -1), shuffled, strict=True):
-        # The last clusters go to the parts that would stay empty otherwise.
-        choice = sorted(empty) if left <= len(empty) else into
-        part = max(choice, key=lambda p: lacking[p])
-        part_of[indices] = part
-        lacking[part] -= len(indices)
-        empty.discard(part)
+    totals = counts.sum(axis=0)
+    lacking = np.array([_targets(int(total), share / share.sum()) for total in totals]).T
+    given = np.zeros_like(lacking)
+    waiting = np.ones(len(groups), dtype=bool)
+    for label in np.argsort(containing, kind="stable").tolist():
+        own = np.flatnonzero(waiting & (counts[:, label] > 0))
+        order = np.random.default_rng([seed, label]).permutation(len(own))
+        shuffled = sorted(own[order].tolist(), key=lambda k: counts[k, label], reverse=True)
+        for left, k in zip(range(len(shuffled), 0, -1), shuffled, strict=True):
+            # The last clusters go to the parts that would stay without this class otherwise.
+            empty = [p for p in range(len(into)) if not given[p, label]]
+            choice = empty if left <= len(empty) else range(len(into))
+            part = max(choice, key=lambda p: lacking[p, label])
+            part_of[groups[k]] = into[part]
+            lacking[part] -= counts[k]
+            given[part] += counts[k]
+            waiting[k] = False
 
 
 @dataclass(frozen=True)
