@@ -17,7 +17,7 @@
 `default_nettype none
 
 module fs_dot_chain #(
-    parameter int unsigned LANES = 1,  // rows
+    parameter int unsigned LANES = 2,  // rows, at least 2
     parameter int unsigned K = 10,  // bits from row to row
     parameter int unsigned OVER = 0,  // bits that fields overlap, 0 or 2
     parameter int unsigned LENGTH = 4,  // elements a chain
@@ -40,8 +40,11 @@ module fs_dot_chain #(
   localparam int unsigned OP_BITS = (LANES - 1) * K + W_BITS + 1;
   localparam int unsigned F_BITS = K + OVER;  // of a field
   localparam int unsigned P_BITS = (LANES - 1) * K + F_BITS;
-  if (OVER != 0 && (OVER != 2 || LANES > 2)) begin : g_bad_over
-    $error("fs_dot_chain: OVER is 0, or 2 with at most two rows");
+  if (LANES < 2) begin : g_bad_lanes  // yosys 0.70 packs such a chain wrongly
+    $error("fs_dot_chain: LANES is 2 or more");
+  end
+  if (OVER != 0 && (OVER != 2 || LANES != 2)) begin : g_bad_over
+    $error("fs_dot_chain: OVER is 0, or 2 with two rows");
   end
 
   function automatic logic [OP_BITS-1:0] turned();
@@ -98,7 +101,7 @@ module fs_dot_chain #(
     end else begin : g_next
       always_ff @(posedge clk) p_q <= mul_q + g_mul[s-1].p_q;
     end
-    if (OVER != 0 && LANES == 2) begin : g_modulo
+    if (OVER != 0) begin : g_modulo
       // the upper row's sum modulo 4, in step with p_q
       logic [1:0][3:0] low_q;  // low bits of its weight, of the activation
       logic [1:0] sum_q;
@@ -127,11 +130,6 @@ module fs_dot_chain #(
             assign borrowed[(s/LENGTH)*LANES+p] = p_q[p*K-1];
           end
         end
-      end else if (LANES == 1) begin : g_single
-        logic [F_BITS-1:0] field_q;
-        always_ff @(posedge clk) field_q <= p_q;
-        assign fields[AT+:F_BITS] = field_q;
-        assign borrowed[s/LENGTH] = 1'b0;
       end else begin : g_overlap
         wire [1:0] above = p_q[K+:2] - g_modulo.sum_q;  // of the lower field, what lies in the upper
         logic [F_BITS-1:0] lower_q;

@@ -14,7 +14,8 @@
 // MUL_STYLE "lut": radix-4 rows in LUTs (fs_mul_lut). "dsp": hard multipliers, but for the last SOFT_ROWS of PE.
 // With MUL_BITS 18 (18 x 18): elements of a row (fs_dot_elems) or else rows (fs_dot_lanes) share one while widths
 // allow, two at W4A4, three or more below. With more (25 x 18, adders before and behind): rows share one and elements
-// add up in a chain of them (fs_dot_chain), three rows at W4A4, two at W8A8, four elements at both.
+// add up in a chain of them (fs_dot_chain), three rows at W4A4, two at W8A8, four elements at both. A row alone has no
+// chain: a single one is as with MUL_BITS 18; the last of an odd number that share in twos is in LUTs.
 //
 // Files, all $readmemh:
 //   WEIGHT_FILE   NF*SF words of PE*SIMD*W_BITS, address nf*SF + sf; row nf*PE + p, column sf*SIMD + s at bits
@@ -62,10 +63,11 @@ module fs_mvau #(
 );
   localparam logic [95:0] MUL_TEXT = 96'(MUL_STYLE);  // one width to compare in
   localparam logic [95:0] THRESH_TEXT = 96'(THRESH_STYLE);
-  // a row alone would share nothing, and yosys 0.70 packs its chain wrongly: LUTs
-  localparam int unsigned FEWEST = MUL_BITS > 18 ? 2 : 1;
-  localparam int unsigned HARD =
-      MUL_TEXT == 96'("dsp") && W_BITS > 1 && SOFT_ROWS + FEWEST <= PE ? PE - SOFT_ROWS : 0;
+  localparam int unsigned WANTED = MUL_TEXT == 96'("dsp") && W_BITS > 1 && SOFT_ROWS < PE ? PE - SOFT_ROWS : 0;
+  // a chain has two rows or more: of an odd number in twos, the last is made of LUTs
+  localparam bit CHAINED = MUL_BITS > 18 && WANTED > 1 && 2 * W_BITS + A_BITS + 1 <= MUL_BITS;
+  localparam bit IN_TWOS = CHAINED && 2 * (W_BITS + A_BITS) + W_BITS + 1 > MUL_BITS;
+  localparam int unsigned HARD = IN_TWOS ? WANTED - WANTED % 2 : WANTED;
 
   // largest groups whose packed operands fit, see fs_dot_elems, fs_dot_lanes and fs_dot_chain
   function automatic int unsigned elems_fit();
@@ -96,7 +98,6 @@ module fs_mvau #(
   localparam int unsigned LEVELS = THRESHOLDS > 0 ? $clog2(THRESHOLDS + 1) : 0;
   localparam int unsigned X_BITS = W_BITS == 1 && THRESHOLDS > 0 ? $clog2(((1 << A_BITS) - 1) * MW + 2) : ACC_BITS;
   // hard multipliers: rows that share one, and elements that do or that add up in a chain
-  localparam bit CHAINED = MUL_BITS > 18;
   localparam int unsigned LANES = lanes_fit();
   localparam int unsigned ELEMS = elems_fit();
   localparam int unsigned ELEM_MULS = (SIMD + ELEMS - 1) / ELEMS;  // a row
@@ -111,7 +112,7 @@ module fs_mvau #(
       3 + $clog2(BY_ELEMS ? ELEM_MULS : SIMD);
   localparam int unsigned SOFT_LATENCY = soft_latency();
   localparam int unsigned DOT_LATENCY =  // to the sum
-      HARD == 0 || (SOFT_ROWS > 0 && SOFT_LATENCY > HARD_LATENCY) ? SOFT_LATENCY : HARD_LATENCY;
+      HARD == 0 || (HARD < PE && SOFT_LATENCY > HARD_LATENCY) ? SOFT_LATENCY : HARD_LATENCY;
   localparam int unsigned READ_LATENCY = THRESH_TEXT == 96'("block") ? 2 : 1;
   localparam int unsigned WEIGHT_LATENCY = WEIGHT_BANK > 0 ? 3 : 2;
   localparam int unsigned PERIOD = THRESH_ROWS > READ_LATENCY + 1 ? THRESH_ROWS : READ_LATENCY + 1;

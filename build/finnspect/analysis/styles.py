@@ -91,6 +91,16 @@ def chain(w_bits: int, a_bits: int, rows: int, simd: int, mul_bits: int) -> tupl
     return lanes, ceil(simd / chains)
 
 
+def hard_rows(layer: MatVec, a_bits: int, pe: int, mul_bits: int = 18) -> int:
+    """Return how many of PE rows an MVAU of style ``dsp`` has in hard multipliers.
+
+    All, but of an odd number of rows that share chained multipliers in twos the last.
+    """
+    if mul_bits > 18 and pe > 1 and chain(layer.weight_dtype.bits, a_bits, pe, 1, mul_bits)[0] == 2:
+        return pe - pe % 2
+    return pe
+
+
 def multiplier_groups(layer: MatVec, a_bits: int, pe: int, simd: int, mul_bits: int = 18) -> tuple[int, int]:
     """Return how many hard multipliers an MVAU of style ``dsp`` has, and the terms its adder trees sum.
 
@@ -98,11 +108,11 @@ def multiplier_groups(layer: MatVec, a_bits: int, pe: int, simd: int, mul_bits: 
     ``mul_bits`` above 18, rows do, and elements add up in chains of multipliers.
     """
     w_bits = layer.weight_dtype.bits
-    if mul_bits > 18 and pe == 1:  # a row alone shares nothing and stays in LUTs
-        return 0, simd
-    if mul_bits > 18:
+    if mul_bits > 18 and pe > 1:
         lanes, length = chain(w_bits, a_bits, pe, simd, mul_bits)
-        return simd * ceil(pe / lanes), ceil(simd / length)
+        # in twos, the last of an odd number of rows is in LUTs
+        groups = pe // 2 if lanes == 2 else ceil(pe / lanes)
+        return simd * groups, ceil(simd / length)
 
     def elements_fit(n: int) -> bool:
         return (n - 1) * (w_bits + a_bits + (n - 1).bit_length()) + max(w_bits, a_bits) + 1 <= 18
@@ -127,10 +137,17 @@ def window_copies(layer: SlidingWindow, graph: DataflowGraph, simd: int) -> int:
     return simd // (channels * layer.kernel[1])
 
 
-def window_memory(layer: SlidingWindow | MaxPool, graph: DataflowGraph, simd: int) -> tuple[int, int]:
+def window_memory(
+    layer: SlidingWindow | MaxPool, graph: DataflowGraph, simd: int, repeat: int = 1
+) -> tuple[int, int]:
     """Return depth in words and width in bits of one copy of the memory of a layer's ``fs_swg``.
 
-    Of a max pool: of its ``fs_windowpool``.
+    Of a max pool: of its ``fs_windowpool``. The rule of ``fs_swg_rows``.
+
+    Parameters
+    ----------
+    repeat
+        How often each window is put out: ``REPEAT``.
     """
     tensor = graph.tensors[layer.input]
     height, width, channels = tensor.shape
@@ -140,10 +157,17 @@ def window_memory(layer: SlidingWindow | MaxPool, graph: DataflowGraph, simd: in
     whole = layer.kernel == (height, width) and not any(layer.pad)
     if whole and not (depthwise and simd < channels):
         return 2 * tensor.size // simd, simd * tensor.dtype.bits
+    wide, copies = simd > channels, window_copies(layer, graph, simd)
     simd = min(simd, channels)
     if layer.kernel == layer.stride == (1, 1) and not any(layer.pad):
         return 2 * channels // simd, simd * tensor.dtype.bits
-    rows = graph.tensors[layer.output].shape[0]
-    to_next_frame = height - (rows - 1) * layer.stride[0]
-    slots = layer.kernel[0] + max(layer.stride[0], to_next_frame)
-    return slots * width * channels // simd, simd * tensor.dtype.bits
+    rows, columns, _ = graph.tensors[layer.output].shape
+    most_new = max(layer.stride[0], height - (rows - 1) * layer.stride[0])
+    row = width * channels // simd
+    read = columns * repeat * layer.kernel[0] * layer.kernel[1] * channels // simd  # beats an output row
+    if wide and layer.kernel[1] > 1:  # columns, each once
+        last = (columns - 1) * layer.stride[1] + layer.kernel[1] - layer.pad[1]
+        read = min(width, last) * layer.kernel[0]
+    read //= copies
+    spare = int(read <= most_new * row)  # hides the handing over of rows
+    return (layer.kernel[0] + most_new + spare) * row, simd * tensor.dtype.bits

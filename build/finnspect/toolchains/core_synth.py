@@ -55,14 +55,15 @@ def _ecp5(cells: Mapping[str, int]) -> Resources:
     return Resources(lut=used["LUT4"], ff=used["FF"], bram=used["DP16KD"], dsp=used["MULT18X18D"])
 
 
-_SYNTH = {XC7.name: f"{xc7_synth.SYNTH} -noiopad -noclkbuf", ECP5.name: "synth_ecp5"}
+#: Technology -> what synthesises a core for it, as the flows do.
+SYNTH = {XC7.name: f"{xc7_synth.SYNTH} -noiopad -noclkbuf", ECP5.name: "synth_ecp5"}
 COUNT = {XC7.name: _xc7, ECP5.name: _ecp5}
 
 
 def script(accelerator: Accelerator, tech: Technology, *, by_part: bool) -> list[str]:
     """Return the lines of the yosys script; with ``by_part`` the core's instances stay apart."""
     read = read_slang(accelerator.sources, TOP)
-    lines = [f"{_SYNTH[tech.name]} -top {TOP}", "tee -q -o stat.json stat -json"]
+    lines = [f"{SYNTH[tech.name]} -top {TOP}", "tee -q -o stat.json stat -json"]
     if not by_part:
         return [read, *lines]
     modules = [f"{each['module']}${TOP}.{each['name']}" for each in accelerator.manifest["instances"]]
