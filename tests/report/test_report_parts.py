@@ -86,6 +86,9 @@ def test_a_netlist_is_counted_by_layer(tmp_path):
         "conv0": {"LUT4": 3, "CCU2C": 1},
         "shell": {"FF": 1},
     }
+    cells["u_core.u_conv0.d"] = {"type": "RAMB36E1"}
+    netlist.write_text(json.dumps({"modules": {"top": {"attributes": {"top": "1"}, "cells": cells}}}))
+    assert cells_by_layer(netlist, {"u_conv0": "conv0"}, "xc7")["conv0"]["BRAM18"].value == 2
     assert cells_by_layer(tmp_path / "none.json", {}, "ecp5") == {}
 
 

@@ -56,8 +56,8 @@ _PICTURES = {
     "mistakes": "The worst mistakes on the test set",
     "curves": "Scores of the classes on the test set",
 }
-_NETLIST_NAMES = {"DP16KD": "BRAM", "MULT18X18D": "DSP", "BRAM36": "BRAM", "DSP48E1": "DSP"}
-_NETLIST_CELLS = {"ecp5": ("LUT4", "FF", "DP16KD", "MULT18X18D"), "xc7": ("LUT", "FF", "BRAM36", "DSP48E1")}
+_NETLIST_NAMES = {"DP16KD": "BRAM", "MULT18X18D": "DSP", "BRAM18": "BRAM", "DSP48E1": "DSP"}
+_NETLIST_CELLS = {"ecp5": ("LUT4", "FF", "DP16KD", "MULT18X18D"), "xc7": ("LUT", "FF", "BRAM18", "DSP48E1")}
 
 
 # -- templates ------------------------------------------------------------------------------------

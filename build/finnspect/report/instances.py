@@ -16,7 +16,15 @@ NETLIST = "synth.json"
 #: What belongs to no layer: the shell and its clocking, and what the core puts between layers.
 SHELL, OTHER = "shell", "other"
 
-_COUNT = {"ecp5": ecp5_reports.post_synthesis, "xc7": xc7_synth.resources}
+
+def _xc7(cells: Mapping[str, int]) -> dict[str, int]:
+    """Count block RAM in halves, as the estimates do: two layers can share a whole one."""
+    found = xc7_synth.resources(cells)
+    del found["BRAM36"]
+    return found | {"BRAM18": cells.get("RAMB18E1", 0) + 2 * cells.get("RAMB36E1", 0)}
+
+
+_COUNT = {"ecp5": ecp5_reports.post_synthesis, "xc7": _xc7}
 _SOURCE = "yosys, by instance name; cells at the border of two layers may count for either"
 
 
