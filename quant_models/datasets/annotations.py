@@ -415,16 +415,17 @@ def read_mat(tree: FileTree, name: str, *fields: str, size: tuple[int, int] | No
     data = tree.read(name)
     try:
         value: Any = loadmat(io.BytesIO(data))
-        for field in fields:
-            value = value[field]
-            while isinstance(value, np.ndarray) and value.dtype == object and value.size == 1:
-                value = value.reshape(-1)[0]
-            if isinstance(value, np.ndarray) and value.dtype.names and value.size == 1:
-                value = value.reshape(-1)[0]
-    except (KeyError, IndexError) as error:
-        raise tree.fault(name, f"has no field {'.'.join(fields)}", _AGAIN) from error
     except Exception as error:  # scipy raises nearly anything on damaged data
         raise tree.fault(name, f"is no MATLAB file: {error or type(error).__name__}", _AGAIN) from error
+    for field in fields:
+        known = value if isinstance(value, dict) else getattr(getattr(value, "dtype", None), "names", None)
+        if field not in (known or ()):
+            raise tree.fault(name, f"has no field {'.'.join(fields)}", _AGAIN)
+        value = value[field]
+        while (
+            isinstance(value, np.ndarray) and value.size == 1 and (value.dtype == object or value.dtype.names)
+        ):
+            value = value.reshape(-1)[0]
     array = np.asarray(value)
     if array.ndim != 2 or array.dtype.kind not in "iufb" or not np.array_equal(array, np.round(array)):
         what = f"{'.'.join(fields)} is {array.dtype} {array.shape}, expected whole numbers (H, W)"
