@@ -9,7 +9,10 @@ import threading
 from pathlib import Path
 
 #: A study of networks that train in a second; ``--epochs`` and the space are given by the test.
-TINY = ("--families", "cnv_tiny", "--widths", "0.5", "--act-bits", "2", "--shots", "4", "--epochs", "2")
+TINY = (
+    *("--families", "cnv_tiny", "--widths", "0.5", "--act-bits", "2"),
+    *("--option", "images=140", "--epochs", "2"),
+)
 
 
 def space(weight_bits: str, budget: str) -> list[str]:
@@ -41,7 +44,7 @@ class Process:
             self.lines.append("(end)")
             self._changed.notify_all()
 
-    def wait_for(self, part: str, seconds: float = 120) -> None:
+    def wait_for(self, part: str, seconds: float = 400) -> None:
         """Wait until a line holds ``part``."""
 
         def seen() -> bool:
@@ -60,7 +63,7 @@ class Process:
         self.process.kill()
         assert self.process.wait() == -9
 
-    def finish(self, seconds: float = 120) -> str:
+    def finish(self, seconds: float = 400) -> str:
         """Wait for its end; return its standard output."""
         out = self.process.stdout.read()
         self.process.wait(seconds)

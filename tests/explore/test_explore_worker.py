@@ -213,7 +213,7 @@ def test_settings_of_a_study_stay(tmp_path):
             study.create(place, storage, _settings(**changes))
         assert "--join s" in error.value.remedy
     opened.set_user_attr("finnspect", settings.model_dump(mode="json") | {"finnspect": "0.0.1"})
-    with pytest.raises(ConfigError, match="made by finnspect 0.0.1"):
+    with pytest.raises(ConfigError, match=r"made by finnspect 0\.0\.1"):
         study.join(place, storage)
     optuna.create_study(storage=storage, study_name="foreign").set_user_attr("finnspect", 1)
     with pytest.raises(ConfigError, match="not made by `finnspect explore`"):

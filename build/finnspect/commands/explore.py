@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -39,7 +39,7 @@ EXAMPLES = examples(
 )
 _T = TypeVar("_T", int, float, str)
 _TRIALS = 30
-_BUDGETS = "0.1,0.25,0.5,1"
+_BUDGETS = "0.05,0.15,0.4,1"
 
 
 def _values(option: str, text: str, kind: type[_T]) -> tuple[_T, ...]:
@@ -82,6 +82,10 @@ def command(
         str, typer.Option("--dataset", help="Data set to train on: synthetic, neu-det, image-folder.")
     ] = "synthetic",
     data: DataOption = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--option", help="Option of the data set's loader, as images=700; may be repeated."),
+    ] = None,
     seed: SeedOption = 0,
     epochs: EpochsOption = None,
     shots: Annotated[
@@ -154,6 +158,7 @@ def command(
             space=space,
             objectives=_values("--objectives", objectives, str),
             dataset=dataset,
+            dataset_options=dict(_option(each) for each in options or ()),
             data_sha256=_digest(dataset, data),
             seed=seed,
             epochs=epochs,
@@ -191,6 +196,17 @@ def _goal(budget: str | None, cycles: str | None, fps: str | None) -> tuple[str,
         )
     ((name, text),) = named.items()
     return name, _values(f"--{name.replace('_', '-')}", text, float)
+
+
+def _option(text: str) -> tuple[str, Any]:
+    """Return the name and value of an option of a data set: a number, a truth value or a word."""
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise ConfigError(f"--option {text!r}", "write name=value, as --option images=700")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 def _digest(dataset: str, data: Path | None) -> str:

@@ -16,7 +16,7 @@ from finnspect.explore.objectives import OBJECTIVES, front
 from finnspect.explore.settings import FORMAT, FORMAT_VERSION, Settings
 from finnspect.explore.space import describe, model_of
 from finnspect.explore.study import GOAL, RETRY_OF
-from finnspect.explore.worker import DROPPED, FIGURES, FOLDING, REASON, SECONDS, WORKER
+from finnspect.explore.worker import DROPPED, OUTCOME, REASON, WORKER
 from finnspect.stages import write_whole
 
 JSON_FILE, FRONT_FILE, TRIALS_FILE, CHART_FILE = "explore.json", "front.csv", "trials.csv", "front.svg"
@@ -35,15 +35,16 @@ _DIGITS = {"accuracy": 4, "test_accuracy": 4, "latency": 1, "fps": 1}
 
 def _row(trial: FrozenTrial) -> dict[str, Any]:
     known = trial.user_attrs
+    outcome = known.get(OUTCOME, {})
     return {
         "trial": trial.number,
         "state": _STATES[trial.state],
         "model": model_of(trial.params),
         "point": trial.params,
-        "figures": known.get(FIGURES, {}),
-        "folding": known.get(FOLDING),
+        "figures": outcome.get("figures", {}),
+        "folding": outcome.get("folding"),
         "reason": known.get(REASON),
-        "seconds": known.get(SECONDS),
+        "seconds": outcome.get("seconds"),
         "worker": known.get(WORKER),
         "retry_of": known.get(RETRY_OF),
     }

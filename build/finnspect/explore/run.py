@@ -100,8 +100,11 @@ def _check_data(settings: Settings, data: Path | None) -> None:
         Says which.
     """
     from quant_models.datasets import get_dataset
+    from quant_models.datasets.load import resolve_options
 
-    if data is None and get_dataset(settings.dataset).info.needs_path:
+    entry = get_dataset(settings.dataset)
+    resolve_options(entry, settings.dataset_options)
+    if data is None and entry.info.needs_path:
         raise ConfigError(
             f"the study trains on {settings.dataset!r}, whose files are not given",
             "say where they are on this machine, with --data",

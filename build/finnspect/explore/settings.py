@@ -24,6 +24,8 @@ class Settings(BaseModel):
 
     Parameters
     ----------
+    dataset_options
+        Options of the data set's loader.
     data_sha256
         Hash of the data set's content; empty for one that is drawn.
     epochs, shots, image_size
@@ -40,6 +42,7 @@ class Settings(BaseModel):
     space: Space
     objectives: tuple[str, ...] = DEFAULT_OBJECTIVES
     dataset: str
+    dataset_options: dict[str, Any] = Field(default_factory=dict)
     data_sha256: str = ""
     seed: int = Field(0, ge=0)
     epochs: int | None = Field(None, ge=1)
@@ -52,7 +55,11 @@ class Settings(BaseModel):
 
     def training(self, model: str, data: Path | None) -> TrainRequest:
         """Return the training of a model of the space."""
-        options = {"shots": self.shots, "image_size": self.image_size}
+        options = {
+            "shots": self.shots,
+            "image_size": self.image_size,
+            "dataset_options": self.dataset_options or None,
+        }
         given = tuple((name, value) for name, value in options.items() if value is not None)
         return TrainRequest(self.dataset, data, model, self.seed, self.epochs, given)
 

@@ -29,14 +29,7 @@ from finnspect.explore.settings import Settings
 from finnspect.explore.space import Point, describe, nearest_new
 from finnspect.explore.study import GOAL, Place, give_up, reaching, requeue
 
-WORKER, FIGURES, FOLDING, REASON, SECONDS, DROPPED = (
-    "worker",
-    "figures",
-    "folding",
-    "reason",
-    "seconds",
-    "dropped",
-)
+WORKER, OUTCOME, REASON, DROPPED = "worker", "outcome", "reason", "dropped"
 _COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING, TrialState.WAITING)
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 _POLL_S = 1.0
@@ -220,15 +213,15 @@ class Worker:
                 outcome = self.evaluate(point, say)
             except InfeasibleError as error:
                 trial.set_user_attr(REASON, str(error))
-                trial.set_user_attr(SECONDS, round(time.monotonic() - begun, 3))
                 self.display.line(f"trial {trial.number}: {describe(point)}: pruned: {error}")
                 raise optuna.TrialPruned from error
             except FlowError as error:
                 trial.set_user_attr(REASON, error.message)
                 raise
-        trial.set_user_attr(FIGURES, outcome.figures)
-        trial.set_user_attr(FOLDING, outcome.folding)
-        trial.set_user_attr(SECONDS, round(time.monotonic() - begun, 3))
+        seconds = round(time.monotonic() - begun, 3)
+        trial.set_user_attr(
+            OUTCOME, {"figures": outcome.figures, "folding": outcome.folding, "seconds": seconds}
+        )
         values = tuple(float(outcome.figures[name]["value"]) for name in self.settings.objectives)
         said = ", ".join(
             f"{name} {value:,.4g} ({outcome.figures[name]['kind']})"
