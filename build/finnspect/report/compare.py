@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from finnspect import __version__
 from finnspect.errors import ConfigError
 from finnspect.report import charts
-from finnspect.report.html import SHORT, amount, best, environment, verdict
+from finnspect.report.html import SHORT, environment, verdict
 from finnspect.report.model import Figure, Report, load_report
+from finnspect.report.tables import amount, best
 
 FORMAT = "finnspect-comparison"
 FORMAT_VERSION = 1
