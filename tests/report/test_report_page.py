@@ -68,6 +68,8 @@ def pages(build):
     made["report"].write_text(page(report, build / "report"))
     bare = sample.document() | {"detail": None, "test_set": None}
     bare["package"]["metrics"] = {}
+    for layer in bare["layers"]:  # as where the hardware is not the core that was simulated
+        layer |= {"resources": {}, "cycles_simulated": None, "stalled_in_cycles": None}
     made["plain"] = folder / "plain.html"
     made["plain"].write_text(page(Report.model_validate(bare)))
     made["failed"] = write_failed(sample.failed_report(), folder / "failed")
