@@ -8,6 +8,8 @@ from typing import Any
 from finnspect.explore.objectives import OBJECTIVES
 
 _SMALL, _LARGE = 25, 260
+#: Largest by smallest value from which an axis is logarithmic.
+_LOG_FROM = 8
 
 
 def _sizes(values: list[float]) -> list[float]:
@@ -35,6 +37,7 @@ def chart(document: dict[str, Any]) -> str | None:
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
     with rc_context({"svg.hashsalt": document["study"], "svg.fonttype": "none"}):
         figure = Figure(figsize=(8, 5.5), layout="constrained")
@@ -44,21 +47,29 @@ def chart(document: dict[str, Any]) -> str | None:
         sizes = [60.0] * len(rows)
         if len(names) > 2:
             sizes = _sizes([row["figures"][names[2]]["value"] for row in rows])
-        for row, size in zip(rows, sizes, strict=True):
-            place = [row["figures"][name]["value"] for name in (horizontal, vertical)]
+        places = [[row["figures"][name]["value"] for name in (horizontal, vertical)] for row in rows]
+        least, most = (pick(place[0] for place in places) for pick in (min, max))
+        spread = most / least if least > 0 else 1
+        middle = (least * most) ** 0.5 if spread > _LOG_FROM else (least + most) / 2
+        for row, place, size in zip(rows, places, sizes, strict=True):
             if row["trial"] in document["front"]:
                 axes.scatter(*place, s=size, marker="o", color="#1f5a91", alpha=0.75)
+                right = place[0] > middle  # text towards the middle
                 axes.annotate(
                     f"{row['trial']}: {row['model']}",
                     place,
-                    xytext=(6, 5),
+                    xytext=(-6 if right else 6, 7),
                     textcoords="offset points",
+                    ha="right" if right else "left",
                     size=7,
                 )
             else:
                 axes.scatter(*place, s=size, marker="x", color="#8a8a8a")
-        if horizontal in ("fps", "lut", "ff", "latency"):
+        if spread > _LOG_FROM:
             axes.set_xscale("log")
+        axes.margins(0.12)
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(_axis(horizontal, rows))
         axes.set_ylabel(_axis(vertical, rows))
         third = f"; larger marks: more {OBJECTIVES[names[2]].title}" if len(names) > 2 else ""
