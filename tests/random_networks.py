@@ -170,6 +170,9 @@ class Writer:
         pads = [int(self.rng.integers(0, k // 2 + 1)) if padded else 0 for k in (*sizes, *sizes)]
         extra = [self.const(self.rng.normal(0, 0.2, out))] if self.chance(0.3) else []
         weights = self.weights((out, channels, *sizes))
+        if any(pads) and self.chance(0.2):  # in a node of its own
+            x = self.op("Pad", x, self.const([0, 0, *pads[:2], 0, 0, *pads[2:]], np.int64))
+            pads = [0] * 4
         return self.op("Conv", x, weights, *extra, kernel_shape=sizes, strides=stride, pads=pads)
 
     def depthwise(self, x: str, *, padded: bool = True) -> str:
@@ -184,9 +187,9 @@ class Writer:
         )  # fmt: skip
 
     def max_pool(self, x: str) -> str:
-        """Max pool: plain, overlapping, or padded."""
+        """Max pool: plain, overlapping, padded, or with gaps."""
         height, width = self.values[x].shape[2:]
-        kernel, stride, pad = self.pick((2, 2, 0), (3, 2, 1), (3, 1, 1), (2, 1, 0), (3, 2, 0))
+        kernel, stride, pad = self.pick((2, 2, 0), (3, 2, 1), (3, 1, 1), (2, 1, 0), (3, 2, 0), (2, 3, 0))
         if min(height, width) < kernel:
             return x
         return self.op("MaxPool", x, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[pad] * 4)

@@ -155,6 +155,13 @@ def average(net, kernel=2, stride=2, **attributes):
     return net.then("AveragePool", kernel_shape=[kernel] * 2, strides=[stride] * 2, **attributes)
 
 
+def padded():
+    """Zeros around codes in a node of their own, for a convolution that pads one side more itself."""
+    net = stage(start())
+    net.then("Pad", net.const([0, 0, 1, 1, 0, 0, 0, 1], np.int64))
+    return finish(net.conv(4, pad=1).norm().relu().quant())
+
+
 def falling():
     net = start().conv(4).pool()
     return finish(net.then("Mul", net.const(-0.5)).norm().relu().quant())
@@ -176,6 +183,8 @@ FORMS = {
     ),
     "average before the quantizer": lambda: finish(average(start().conv(4).norm()).relu().quant()),
     "padded pool": lambda: finish(stage(start()).pool(3, 2, pads=[1, 1, 1, 1])),
+    "padding on its own": padded,
+    "pool that leaves gaps": lambda: finish(stage(start()).pool(2, 3)),
     "pool before a falling scale": falling,
     "pool and batch norm": lambda: finish(start().conv(4).pool().norm().relu().quant()),
     "batch norm behind ReLU": lambda: finish(start().conv(4).relu().norm().quant()),

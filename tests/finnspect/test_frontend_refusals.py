@@ -24,6 +24,11 @@ def mean_subtraction():
     return finish(stage(net.then("Sub", net.const(0.5))))
 
 
+def padded_pool():
+    net = stage(start())
+    return finish(net.then("Pad", net.const([0, 0, 1, 1, 0, 0, 1, 1], np.int64)).pool())
+
+
 def missing_quantizer():
     return finish(start().conv(4).norm().relu().conv(4).norm().relu().quant())
 
@@ -126,7 +131,7 @@ CASES = {
     "sigmoid": (operator("Sigmoid"), "sigmoid_", "Sigmoid", "ReLU"),
     "softmax": (softmax_head, "softmax_", "Softmax", "leave it out"),
     "transposed convolution": (transposed, "convtranspose_", "ConvTranspose", "convolutions"),
-    "pool with gaps": (lambda: finish(stage(start()).pool(2, 3)), "maxpool_", "stride", "stride = kernel"),
+    "padding without a convolution": (padded_pool, "pad_", "Pad", "in front of a convolution"),
     "ceil pool": (
         lambda: finish(QonnxWriter((9, 9, 1)).pixels().conv(4).relu().quant().pool(2, ceil_mode=1)),
         "maxpool_",

@@ -94,9 +94,11 @@ def not_expressed(network: Network) -> UnsupportedModelError | None:
         elif isinstance(layer, Compute) and layer.kind == "depthwise":
             reason = "FINN's steps are not run on depthwise convolutions"
         elif isinstance(layer, Pool) and (any(layer.pad) or layer.kernel != layer.stride):
-            reason = "FINN pools neither over padding nor over windows that overlap"
+            reason = "FINN pools neither over padding nor over windows that overlap or leave gaps"
         if reason is not None:
             return UnsupportedModelError(layer.node, reason, _OURS)
+    if min(network.slopes) < 0:
+        return UnsupportedModelError(network.last.node, "a logit falls where its integers rise", _OURS)
     if not network.chain:
         return UnsupportedModelError(network.last.node, "FINN's steps are run on chains only", _OURS)
     return None

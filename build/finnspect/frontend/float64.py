@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
 
+#: Share of a tensor's largest value below which a value is what rounding left of zero.
+_CANCELLED = 2.0**-48
+
+
 class Float64Model:
     """A QONNX model executed in float64 or better by ONNX's own reference evaluator.
 
@@ -74,7 +78,9 @@ def _operators() -> list[type]:
         op_domain = "qonnx.custom_op.general"
 
         def _run(self, x, scale):
-            return (binary_quant(x, scale),)
+            # codes of pixels divided by 255 are rounded: what cancels to nothing but that is zero
+            least = np.abs(x).max() * _CANCELLED
+            return (binary_quant(np.where(np.abs(x) <= least, x.dtype.type(0), x), scale),)
 
     class Trunc(OpRun):
         op_domain = "qonnx.custom_op.general"

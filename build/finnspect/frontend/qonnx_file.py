@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finnspect.errors import PackageError
+from finnspect.frontend.pads import absorb_pads
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -90,6 +91,7 @@ def normalise(model: ModelWrapper) -> ModelWrapper:
             InferShapes(),
         ):
             model = model.transform(transformation)
+    absorb_pads(model)
     return model
 
 

@@ -1,4 +1,4 @@
-"""Reads pools: maximum, average, global average; and padding on its own."""
+"""Reads pools: maximum, average, global average."""
 
 from __future__ import annotations
 
@@ -30,12 +30,6 @@ def _need_map(node: NodeProto, value: Value) -> None:
 def _max_pool(reading: Reading, node: NodeProto, value: Value) -> Value:
     _need_map(node, value)
     kernel, windows = pool_windows(node, value.shape[1:])
-    if kernel[0] < windows.stride[0] or kernel[1] < windows.stride[1]:
-        raise UnsupportedModelError(
-            node.name,
-            f"its stride {windows.stride} is larger than its kernel {kernel}",
-            "use stride = kernel",
-        )
     if value.layer == PIXELS:
         raise UnsupportedModelError(node.name, "it pools raw pixels", "resize the images instead")
     spec = PoolSpec(node.name, kernel, windows.stride, windows.pad)

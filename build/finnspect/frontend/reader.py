@@ -42,7 +42,7 @@ _REMEDIES = {
     "ConvTranspose": "use convolutions that keep or shrink the map",
     "Resize": "use convolutions that keep or shrink the map",
     "Upsample": "use convolutions that keep or shrink the map",
-    "Pad": "give the padding to the convolution",
+    "Pad": "pad with zeros right in front of a convolution, or give the padding to it",
     "FloatQuant": "use an integer quantizer (Quant)",
     "QuantizeLinear": "export QONNX (Quant nodes), not QDQ",
     "DequantizeLinear": "export QONNX (Quant nodes), not QDQ",
@@ -149,12 +149,6 @@ def _finished(reading: Reading, model: ModelWrapper, output: str) -> Value:
     made = reading.layers.get(value.layer)
     if made is None:
         raise UnsupportedModelError(name, "there is no layer", "end the model with a dense layer")
-    if min(value.slopes) < 0:
-        raise UnsupportedModelError(
-            name,
-            f"a logit falls where the integers of {made.node!r} rise",
-            "end the model with a dense layer",
-        )
     if not isinstance(made, ArgMax):
         reading.probe(value, output)
     return value

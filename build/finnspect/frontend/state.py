@@ -85,7 +85,12 @@ class Reading:
         if not isinstance(layer, Compute) or layer.steps is not None:
             return value
         if layer.signs is None:
-            signs = tuple(-1 if slope < 0 else 1 for slope in value.slopes)
+            # the negative of the least 8-bit weight has 9 bits: such a channel is turned behind its staircase
+            least = -(1 << (CODE_BITS - 1))
+            signs = tuple(
+                -1 if slope < 0 and weights.min() > least else 1
+                for slope, weights in zip(value.slopes, layer.weights, strict=True)
+            )
             rows = [-w if sign < 0 else w for w, sign in zip(layer.weights, signs, strict=True)]
             weights = layer.weights.copy()
             weights[...] = rows
