@@ -48,6 +48,9 @@ def explore(request: ExploreRequest, display: Display) -> dict[str, Any]:
     KeyboardInterrupt
         Stopped by the user; the results so far are written.
     """
+    from quant_models.threads import settle_threads
+
+    settle_threads()  # before torch is imported
     place = request.place
     if request.settings is not None:
         request.settings.check()
@@ -59,9 +62,6 @@ def explore(request: ExploreRequest, display: Display) -> dict[str, Any]:
         def measure(point: Any, say: Any) -> Outcome:
             return evaluate(settings, point, place.folder, request.data, say)
 
-        from quant_models.threads import settle_threads
-
-        settle_threads()
         with study.reaching(place):
             worker = Worker(place, opened, settings, measure, display, request.timeout_s)
         try:
