@@ -46,7 +46,7 @@ def model_files(seed=1):
     types = {"weight_dtype": {"type": "INT4"}, "acc_dtype": {"type": "INT16"}}
     document = {
         "format": "finnspect-dataflow",
-        "format_version": 1,
+        "format_version": 2,
         "name": "tiny",
         "input": "in",
         "output": "logits",

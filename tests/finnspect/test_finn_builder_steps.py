@@ -123,7 +123,10 @@ def test_every_node_is_folded_as_ours(made):
             if isinstance(layer, MatVec):
                 assert (instance.get_nodeattr("PE"), instance.get_nodeattr("SIMD")) == (ours.PE, ours.SIMD)
             elif isinstance(layer, SlidingWindow):
-                assert instance.get_nodeattr("SIMD") == ours.SIMD
+                channels = made.graph.tensors[layer.input].shape[2]
+                assert instance.get_nodeattr("SIMD") == min(ours.SIMD, channels)
+                if node.op_type.startswith("ConvolutionInputGenerator"):
+                    assert instance.get_nodeattr("parallel_window") == int(ours.SIMD > channels)
             elif node.op_type.startswith("Pool"):
                 assert instance.get_nodeattr("PE") == ours.PE
             else:
@@ -179,14 +182,9 @@ def test_finn_gets_back_what_it_lent(tmp_path):
 
     result, folding = compiled_net(4, tmp_path)
     before = dict(os.environ)
-    bad = Folding.of(
-        {
-            name: {
-                key: value + 6 if key == "PE" and name == "conv0" else value for key, value in each.items()
-            }
-            for name, each in folding.to_json().items()
-        }
-    )
+    values = folding.to_json()
+    values["conv0"]["PE"] = result.graph.layer("conv0").MH + 1
+    bad = Folding.of(values)
     config = build_config(BOARD, 100.0, tmp_path)
     with pytest.raises(ToolError, match="FINN's step_"):
         run_finn_steps(result.graph, bad, result.finn_model_path, config, tmp_path / "tmp")

@@ -3,7 +3,7 @@ import json
 import pytest
 from finnspect.cli import run
 from finnspect.errors import ConfigError, DataError
-from finnspect.paths import CONFIGS_DIR
+from finnspect.paths import ROOT
 from scipy import stats
 
 from quant_models.accuracy import Plan, jobs, paired, spread
@@ -32,7 +32,7 @@ def test_interval_is_that_of_the_paired_t_test():
 
 
 def test_the_repositorys_plan_names_what_there_is(tmp_path):
-    plan = Plan.load(CONFIGS_DIR / "accuracy.toml")
+    plan = Plan.load(ROOT / "quant_models" / "accuracy.toml")
     assert plan.seeds == 5
     for entry in plan.set:
         get_dataset(entry.dataset)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from finnspect.commands.options import OUT, JsonOption, OutOption, examples
-from finnspect.paths import CONFIGS_DIR
+from finnspect.paths import ROOT
 
 NAME = "accuracy"
 EXAMPLES = examples(
@@ -22,7 +22,7 @@ EXAMPLES = examples(
 def command(
     plan: Annotated[
         Path, typer.Option("--plan", help="TOML file of sets, models and number of seeds.")
-    ] = CONFIGS_DIR / "accuracy.toml",
+    ] = ROOT / "quant_models" / "accuracy.toml",
     data_root: Annotated[
         Path, typer.Option("--data-root", help="Folder that the plan's data sets lie in.")
     ] = Path(),
