@@ -54,13 +54,27 @@ with a truncated image, a missing label file, an unknown class, an empty class, 
 """
 
 from quant_models.datasets import (  # noqa: F401  (registers them)
+    aitex,
     bridge_crack,
+    bsdata,
     crack_forest,
+    dagm,
     deep_pcb,
+    elpv,
+    escalator,
     image_folder,
+    insulator,
+    itodd,
+    kolektor,
     magnetic_tile,
     neu,
+    neu_cls,
+    rsdds,
+    severstal,
     synthetic,
+    textures,
+    tianchi_aluminium,
+    tianchi_fabric,
 )
 from quant_models.datasets.load import load_dataset
 from quant_models.datasets.near import near_duplicates
