@@ -63,7 +63,7 @@ def model_files(seed=1):
             layer(
                 "matvec", "conv", "w0", "a0", weights={"array": "conv.weights"}, activation=stairs, **types
             ),
-            layer("max_pool", "pool", "a0", "p0", kernel=[2, 2], stride=[2, 2]),
+            layer("max_pool", "pool", "a0", "p0", kernel=[2, 2], stride=[2, 2], pad=[0, 0, 0, 0]),
             window("swg1", "p0", "w1", [3, 3], [0, 0, 0, 0]),
             layer(
                 "matvec",
