@@ -159,6 +159,7 @@ def document(name="block_w4a4-drawn", *, accuracy=0.985, fps=8138.0, lut=3440):
             {"name": "LUT4", "used": figure(lut, "cells", "post-route", "nextpnr"), "available": 83640},
             {"name": "LUT4", "used": figure(3100, "cells", "estimated", "core"), "available": 83640},
             {"name": "DP16KD", "used": figure(9, "cells", "post-route", "nextpnr"), "available": 208},
+            {"name": "LUT4, core alone", "used": figure(3000, "cells", "post-synthesis"), "available": 83640},
         ],
         "layers": [_layer(name, kind, cycles) for name, kind, _, cycles in LAYERS],
         "fifos": {

@@ -21,7 +21,7 @@ from PIL import Image
 WIDE, NARROW = (1280, 900), (375, 780)
 SECTIONS = {
     "report": [
-        *("summary", "network", "layers", "bottleneck", "timing", "floorplan"),
+        *("summary", "network", "layers", "resources", "bottleneck", "timing", "floorplan"),
         *("accuracy", "finn", "reproduce"),
     ],
     "plain": ["summary", "network", "layers", "bottleneck", "timing", "accuracy"],

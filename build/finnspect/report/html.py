@@ -19,6 +19,7 @@ from finnspect.report.tables import (
     cell_names,
     finn_rows,
     layer_rows,
+    main_cells,
     real_names,
     resource_rows,
 )
@@ -47,6 +48,7 @@ SHORT = {
 _SECTIONS = (
     ("network", "Network"),
     ("layers", "Layers"),
+    ("resources", "Resources"),
     ("bottleneck", "Bottleneck"),
     ("timing", "Timing"),
     ("floorplan", "Floor plan"),
@@ -151,6 +153,7 @@ def page(report: Report, folder: Path | None = None, run: Path | None = None) ->
         pictures=pictures,
         network=Markup(_network(report)),
         resources=resource_rows(report),
+        main_cells=main_cells(report),
         resource_kinds=RESOURCE_KINDS,
         layers=layer_rows(report),
         cell_names=cell_names(report),

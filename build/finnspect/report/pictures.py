@@ -8,7 +8,7 @@ from pathlib import Path
 
 from finnspect.report import charts
 from finnspect.report.model import Figure, Report
-from finnspect.report.tables import best, real_names
+from finnspect.report.tables import best, main_cells, real_names
 
 #: Pictures of a training run, and what they show.
 _PICTURES = {
@@ -55,7 +55,7 @@ def _value(figure: Figure | None) -> float:
 
 def _resource_chart(report: Report) -> str:
     rows = []
-    for name in dict.fromkeys(each.name for each in report.resources):
+    for name in main_cells(report):
         found = best(report, name)
         if found is not None and found.available:
             text = f"{found.used.value:,.0f} of {found.available:,} ({found.used.kind})"

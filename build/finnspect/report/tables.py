@@ -11,6 +11,8 @@ from finnspect.report.model import Figure, LayerReport, Report, Resource
 from finnspect.report.summary import number
 
 RESOURCE_KINDS = ("post-route", "post-synthesis", "estimated")
+#: Ends the names of cells that were counted without the shell.
+CORE_ALONE = ", core alone"
 #: Cells of the netlist that the tables show, and what their columns are called.
 NETLIST_NAMES = {"DP16KD": "BRAM", "MULT18X18D": "DSP", "BRAM18": "BRAM", "DSP48E1": "DSP"}
 NETLIST_CELLS = {"ecp5": ("LUT4", "FF", "DP16KD", "MULT18X18D"), "xc7": ("LUT", "FF", "BRAM18", "DSP48E1")}
@@ -41,6 +43,12 @@ def resource_rows(report: Report) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
+def main_cells(report: Report) -> list[str]:
+    """Return the cells of the whole design that the device has a known number of."""
+    names = dict.fromkeys(each.name for each in report.resources if each.available)
+    return [name for name in names if not name.endswith(CORE_ALONE)]
+
+
 def best(report: Report, name: str) -> Resource | None:
     """Return the last figure of a cell: post-route, else post-synthesis, else estimated."""
     for kind in RESOURCE_KINDS:
@@ -63,7 +71,8 @@ def real_names(report: Report) -> list[str]:
     if report.detail is None:
         return []
     counted = {name for cells in report.detail.cells.values() for name in cells}
-    return [name for names in NETLIST_CELLS.values() for name in names if name in counted][:4]
+    names = NETLIST_CELLS["ecp5" if "LUT4" in counted else "xc7"]
+    return [name for name in names if name in counted]
 
 
 def cell_names(report: Report) -> list[str]:
