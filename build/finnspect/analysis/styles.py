@@ -91,28 +91,38 @@ def chain(w_bits: int, a_bits: int, rows: int, simd: int, mul_bits: int) -> tupl
     return lanes, ceil(simd / chains)
 
 
-def hard_rows(layer: MatVec, a_bits: int, pe: int, mul_bits: int = 18) -> int:
-    """Return how many of PE rows an MVAU of style ``dsp`` has in hard multipliers.
+def hard_rows(layer: MatVec, a_bits: int, pe: int, mul_bits: int = 18, style: str = "dsp") -> int:
+    """Return how many of PE rows an MVAU has in hard multipliers; the others are in LUTs.
 
-    All, but of an odd number of rows that share chained multipliers in twos the last.
+    Parameters
+    ----------
+    style
+        ``lut``: none. ``dsp``: all, but of an odd number of rows that share chained multipliers in twos the
+        last. ``mixed``: as many as fill chained multipliers.
     """
-    if mul_bits > 18 and pe > 1 and chain(layer.weight_dtype.bits, a_bits, pe, 1, mul_bits)[0] == 2:
-        return pe - pe % 2
+    if style == "lut" or layer.bipolar:
+        return 0
+    if mul_bits > 18 and pe > 1:
+        lanes, _ = chain(layer.weight_dtype.bits, a_bits, pe, 1, mul_bits)
+        if lanes == 2 or style == "mixed":
+            return pe - pe % lanes
     return pe
 
 
-def multiplier_groups(layer: MatVec, a_bits: int, pe: int, simd: int, mul_bits: int = 18) -> tuple[int, int]:
-    """Return how many hard multipliers an MVAU of style ``dsp`` has, and the terms its adder trees sum.
+def multiplier_groups(
+    layer: MatVec, a_bits: int, pe: int, simd: int, mul_bits: int = 18, style: str = "dsp"
+) -> tuple[int, int]:
+    """Return how many hard multipliers an MVAU has, and the terms the adder trees of their rows sum.
 
     The rule of ``fs_mvau``: elements of a row, or rows, share a multiplier while widths allow; with
     ``mul_bits`` above 18, rows do, and elements add up in chains of multipliers.
     """
     w_bits = layer.weight_dtype.bits
+    if style == "lut" or layer.bipolar:
+        return 0, simd
     if mul_bits > 18 and pe > 1:
         lanes, length = chain(w_bits, a_bits, pe, simd, mul_bits)
-        # in twos, the last of an odd number of rows is in LUTs
-        groups = pe // 2 if lanes == 2 else ceil(pe / lanes)
-        return simd * groups, ceil(simd / length)
+        return simd * ceil(hard_rows(layer, a_bits, pe, mul_bits, style) / lanes), ceil(simd / length)
 
     def elements_fit(n: int) -> bool:
         return (n - 1) * (w_bits + a_bits + (n - 1).bit_length()) + max(w_bits, a_bits) + 1 <= 18

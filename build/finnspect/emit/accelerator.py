@@ -269,10 +269,10 @@ def _check_options(graph: DataflowGraph, options: EmitOptions) -> None:
             )
     matvecs = [layer.name for layer in graph if isinstance(layer, MatVec)]
     for name, style in options.mul_styles.items():
-        if name not in matvecs or style not in ("lut", "dsp"):
+        if name not in matvecs or style not in ("lut", "dsp", "mixed"):
             raise ConfigError(
                 f"multipliers {style!r} are asked for in layer {name!r}",
-                f"lut or dsp; layers with multipliers: {', '.join(matvecs)}",
+                f"lut, dsp or mixed; layers with multipliers: {', '.join(matvecs)}",
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import singledispatch
 
 from finnspect import analysis
-from finnspect.analysis.styles import MULTIPLIER_BITS, threshold_plan
+from finnspect.analysis.styles import MULTIPLIER_BITS, hard_rows, threshold_plan
 from finnspect.emit import memory
 from finnspect.emit.network import Network, identifier
 from finnspect.errors import UnsupportedModelError
@@ -72,6 +72,7 @@ def _(layer: MatVec, network: Network) -> None:
         layer, stem, pe, simd, thresh_style, bank, thresh_rows, a_type
     )
     network.add_images(images)
+    style, mul_bits = network.mul_styles[layer.name], MULTIPLIER_BITS.get(network.technology, 18)
     params = {
         "MW": layer.MW,
         "MH": layer.MH,
@@ -90,7 +91,8 @@ def _(layer: MatVec, network: Network) -> None:
         "WEIGHT_BANK": bank,
         "THRESH_STYLE": thresh_style,
         "THRESH_ROWS": thresh_rows,
-        "MUL_STYLE": network.mul_styles[layer.name],
-        "MUL_BITS": MULTIPLIER_BITS.get(network.technology, 18),
+        "MUL_STYLE": "lut" if style == "lut" else "dsp",
+        "MUL_BITS": mul_bits,
+        "SOFT_ROWS": pe - hard_rows(layer, a_type.bits, pe, mul_bits, style) if style == "mixed" else 0,
     }
     network.add("fs_mvau", layer.name, params, source, sink, layer.name)

@@ -114,7 +114,7 @@ def bottleneck(graph: DataflowGraph, folding: Folding, board: Board, styles: Map
         names = [unit.layer.name] + ([unit.window.name] if unit.window else [])
         if not set(names) & set(slowest):
             continue
-        index = _next(unit, folding[unit.layer.name], bound, styles.get(unit.layer.name) == "dsp")
+        index = _next(unit, folding[unit.layer.name], bound, styles.get(unit.layer.name) in ("dsp", "mixed"))
         if index is None:
             return Bottleneck(
                 layers=slowest,

@@ -117,7 +117,7 @@ def finn_estimates(
     cycles: dict[str, int] = {}
     layers: dict[str, dict[str, float]] = {}
     for layer in graph:
-        made = finn_node(layer, graph, folding, mul_styles.get(layer.name) == "dsp")
+        made = finn_node(layer, graph, folding, mul_styles.get(layer.name) in ("dsp", "mixed"))
         if made is None:
             continue
         op, domain, attributes = made
