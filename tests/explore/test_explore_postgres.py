@@ -1,6 +1,7 @@
 """A study on a real PostgreSQL server, with workers that share nothing else."""
 
 import json
+import signal
 
 import pytest
 from explore_bench import Process, document, space, states
@@ -20,6 +21,7 @@ def test_one_worker_is_killed_and_the_other_finishes_the_study(server: Server, t
         *space("2", "0.1,0.2,0.5,1"), "--trials", 4, "--study", "nets", "--out", tmp_path / "a", *where
     )
     one.wait_for("float epoch 1/2")
+    one.process.send_signal(signal.SIGSTOP)  # in the middle of its trial, however quick this machine is
     two = Process("explore", "--join", "nets", "--out", tmp_path / "b", *where)
     two.wait_for("float epoch 1/2")  # the other's folder is another machine: trained here too
     one.kill()

@@ -238,7 +238,7 @@ def _process(folder, slow_s, trials, grace_s=120):
 
 def test_two_workers_share_a_study_without_a_trial_too_many(tmp_path):
     _open(tmp_path, trials=6)
-    workers = [FORK.Process(target=_process, args=(tmp_path, 0.3, 6)) for _ in range(2)]
+    workers = [FORK.Process(target=_process, args=(tmp_path, 0.6, 6)) for _ in range(2)]
     for each in workers:
         each.start()
     for each in workers:
