@@ -19,8 +19,10 @@ _FOLDERS = ("MT_Blowhole", "MT_Break", "MT_Crack", "MT_Fray", "MT_Free", "MT_Une
 _PUBLISHED = (115, 85, 57, 32, 952, 103)
 _FREE = CLASS_NAMES.index("free")
 _NAME = re.compile(r"exp(?P<exposure>\d+)_num_(?P<number>\d+)")
-#: Numbers further apart than this belong to different views.
+#: Numbers further apart than this belong to different views,
 VIEW_GAP = 100
+#: or than this, where the next exposure of the same view may only have been late.
+LATE_GAP = 500
 
 MAGNETIC_TILE = DatasetInfo(
     name="magnetic-tile",
@@ -35,11 +37,12 @@ MAGNETIC_TILE = DatasetInfo(
 )
 
 
-def _number(tree: FileTree, name: str) -> int:
+def _when(tree: FileTree, name: str) -> tuple[int, int]:
+    """Return number and exposure."""
     match = _NAME.fullmatch(PurePosixPath(name).stem)
     if match is None:
         raise tree.fault(name, "is not called exp<exposure>_num_<number>", "restore its name from the source")
-    return int(match["number"])
+    return int(match["number"]), int(match["exposure"])
 
 
 def _of_class(tree: FileTree, folder: str) -> list[str]:
@@ -63,7 +66,7 @@ def _of_class(tree: FileTree, folder: str) -> list[str]:
     return sorted(f"{stem}.jpg" for stem in stems[".jpg"])
 
 
-@register_dataset(MAGNETIC_TILE, version=1)
+@register_dataset(MAGNETIC_TILE, version=2)
 def open_magnetic_tile(tree: FileTree, task: str) -> Catalog:
     """List the images of the magnetic tile set."""
     root = tree.locate(*_FOLDERS, layout=MAGNETIC_TILE.layout)
@@ -71,14 +74,15 @@ def open_magnetic_tile(tree: FileTree, task: str) -> Catalog:
     differences = []
     for label, (folder, published) in enumerate(zip(_FOLDERS, _PUBLISHED, strict=True)):
         names = _of_class(tree, f"{root}/{folder}/Imgs".strip("/"))
-        found += [(_number(tree, name), name, label) for name in names]
+        found += [(_when(tree, name), name, label) for name in names]
         if len(names) != published:
             differences.append(f"{folder} holds {len(names)} images; the published set has {published}")
-    view, last = -1, None
+    view, last = -1, (-LATE_GAP - 1, 0)
     groups = {}
-    for number, name, _ in sorted(found):
-        view += last is None or number - last > VIEW_GAP
-        groups[name], last = f"view{view:03d}", number
+    for when, name, _ in sorted(found):
+        gap = when[0] - last[0]
+        view += gap > (LATE_GAP if when[1] > last[1] else VIEW_GAP)
+        groups[name], last = f"view{view:03d}", when
     binary = task == "binary"
     samples = [
         Sample(name, int(label != _FREE) if binary else label, groups[name], mask=name[:-4] + ".png")
