@@ -12,10 +12,10 @@ import re
 
 import numpy as np
 
-from quant_models.datasets.annotations import check_size, read_json, read_labelme
+from quant_models.datasets.annotations import read_json, read_labelme
 from quant_models.datasets.decode import image_size
 from quant_models.datasets.files import FileTree
-from quant_models.datasets.layouts import by_stem, differs, join, refuse_orphans
+from quant_models.datasets.layouts import by_stem, check_stated_size, differs, join, refuse_orphans
 from quant_models.datasets.parallel import parallel
 from quant_models.datasets.records import Catalog, Sample
 from quant_models.datasets.regions import Tally, TileRule, cut_tiles
@@ -87,7 +87,7 @@ def open_bsdata(tree: FileTree, tile: int, minimum: int) -> Catalog:
     def label_map(stem: str) -> np.ndarray:
         height, width = image_size(tree, images[stem])
         annotation = read_labelme(tree, files[stem])
-        check_size(tree, files[stem], (height, width), (annotation.height, annotation.width))
+        check_stated_size(tree, files[stem], (annotation.height, annotation.width), (height, width))
         labels = np.zeros((height, width), dtype=np.int64)
         for shape in annotation.shapes:
             if shape.name != _LABEL:

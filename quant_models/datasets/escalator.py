@@ -8,11 +8,18 @@ from __future__ import annotations
 
 from finnspect.errors import DataError
 
-from quant_models.datasets.annotations import check_size, read_voc
+from quant_models.datasets.annotations import read_voc
 from quant_models.datasets.decode import image_size
 from quant_models.datasets.files import FileTree
 from quant_models.datasets.image_folder import open_image_folder
-from quant_models.datasets.layouts import by_stem, has_folders, join, one_folder, refuse_orphans
+from quant_models.datasets.layouts import (
+    by_stem,
+    check_stated_size,
+    has_folders,
+    join,
+    one_folder,
+    refuse_orphans,
+)
 from quant_models.datasets.records import Catalog, Sample
 from quant_models.datasets.regions import Tally, crop_around
 from quant_models.datasets.registry import DatasetInfo, register_dataset
@@ -43,7 +50,7 @@ def _of_voc(tree: FileTree, root: str, least: int) -> Catalog:
     for stem, image in images.items():
         height, width = image_size(tree, image)
         voc = read_voc(tree, files[stem])
-        check_size(tree, files[stem], (height, width), (voc.height, voc.width))
+        check_stated_size(tree, files[stem], (voc.height, voc.width), (height, width))
         if not voc.boxes:
             tally.add("images left out: no box is drawn in them")
         for box in voc.boxes:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from quant_models.datasets.annotations import Box, check_size, read_voc
+from quant_models.datasets.annotations import Box, read_voc
 from quant_models.datasets.decode import image_size
 from quant_models.datasets.files import FileTree
-from quant_models.datasets.layouts import by_stem, differs, join, refuse_orphans
+from quant_models.datasets.layouts import by_stem, check_stated_size, differs, join, refuse_orphans
 from quant_models.datasets.parallel import parallel
 from quant_models.datasets.records import Catalog, Sample
 from quant_models.datasets.regions import Tally, crop_around
@@ -62,7 +62,7 @@ def _boxes(tree: FileTree, image: str, files: list[str]) -> tuple[list[Box], lis
     found: dict[str, list[Box]] = {name: [] for name in _NAMES}
     for file in files:
         voc = read_voc(tree, file)
-        check_size(tree, file, (height, width), (voc.height, voc.width))
+        check_stated_size(tree, file, (voc.height, voc.width), (height, width))
         for box in voc.boxes:
             if box.name not in found:
                 raise tree.fault(

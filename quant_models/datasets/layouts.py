@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 import numpy as np
 from finnspect.errors import DataError
 
+from quant_models.datasets.annotations import check_size
 from quant_models.datasets.files import FileTree
 from quant_models.datasets.regions import IGNORED
 
@@ -97,6 +98,14 @@ def refuse_orphans(
     for stem, name in files.items():
         if stem not in partners:
             raise tree.fault(name, f"has no {what} {stem}.* in {folder}", "fetch the set again")
+
+
+def check_stated_size(
+    tree: FileTree, name: str, stated: tuple[int | None, int | None], size: tuple[int, int]
+) -> None:
+    """Refuse an annotation that states another size (height, width) than its picture has."""
+    if None not in stated:
+        check_size(tree, name, stated, size)  # type: ignore[arg-type]
 
 
 def lay_over(labels: np.ndarray, mask: np.ndarray, value: int) -> None:

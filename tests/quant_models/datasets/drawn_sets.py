@@ -311,3 +311,26 @@ def bsdata(root: Path) -> Path:
             images.append(entry | {"annotations": f"{stem}.json"})
     text(root / "image_data.json", json.dumps({"images": images}, indent=4))
     return root
+
+
+#: Options that fit the small pictures.
+SMALL = {"tile": 32, "minimum": 32}
+SHEET = {"tile": 64, "minimum": 32}
+#: How each set is drawn, and its options.
+SETS = {
+    "aitex": (aitex, SMALL),
+    "bsdata": (bsdata, SMALL),
+    "dagm-2007": (dagm, {}),
+    "elpv": (elpv_set, {}),
+    "escalator-step": (escalator_voc, {}),
+    "insulator": (insulator, {}),
+    "kolektor-sdd": (kolektor_sdd, SMALL),
+    "kth-tips": (kth_tips, {}),
+    "kylberg": (kylberg, {}),
+    "mvtec-itodd": (itodd, {}),
+    "neu-cls": (neu_cls_flat, {}),
+    "rsdds": (rsdds_set, {"tile": 32}),
+    "severstal": (severstal, SHEET),
+    "tianchi-aluminium": (tianchi_aluminium_set, {}),
+    "tianchi-fabric": (tianchi_fabric_set, SMALL),
+}

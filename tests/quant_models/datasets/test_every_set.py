@@ -9,12 +9,11 @@ import drawn_sets as drawn
 import numpy as np
 import pytest
 import test_loaders as first_sets
+from drawn_sets import SMALL
 from finnspect.errors import DataError
 
 from quant_models.datasets import clusters, get_dataset, list_datasets, load_dataset, split_dataset
 from quant_models.datasets.check import check_dataset
-
-SMALL = {"tile": 32, "minimum": 32}
 
 #: Data set, how it is drawn, its options, and how many of each class it then has.
 DRAWN: list[tuple[str, Callable[[Path], Path], dict, dict[str, int] | None]] = [
