@@ -82,7 +82,7 @@ def open_aitex(tree: FileTree, tile: int, minimum: int) -> Catalog:
 
     def label_map(name: str) -> np.ndarray:
         size = image_size(tree, name)
-        labels = np.zeros(size, dtype=np.int64)
+        labels = np.zeros(size, dtype=np.int8)
         for mask in masks.get(name.rpartition("/")[2].rpartition(".")[0], ()):
             labels[read_mask(tree, mask, threshold=_THRESHOLD, size=size)] = 1
         return labels

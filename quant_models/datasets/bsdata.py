@@ -1,7 +1,7 @@
 """``bsdata``: ball screw drives that wear; tiles with and without pitting.
 
 ``data/*.jpg``, and in ``label`` a labelme file of the same name for each picture that was annotated. The
-others are not labelled: pitting shows in some, so they are no sound ones and are left out. One place of a
+others are not labelled, which does not make them sound: they are left out. One place of a
 spindle was photographed again and again while it wore: all pictures of a place stay together. The split in
 ``image_data.json`` parts them.
 """
@@ -88,7 +88,7 @@ def open_bsdata(tree: FileTree, tile: int, minimum: int) -> Catalog:
         height, width = image_size(tree, images[stem])
         annotation = read_labelme(tree, files[stem])
         check_stated_size(tree, files[stem], (annotation.height, annotation.width), (height, width))
-        labels = np.zeros((height, width), dtype=np.int64)
+        labels = np.zeros((height, width), dtype=np.int8)
         for shape in annotation.shapes:
             if shape.name != _LABEL:
                 raise tree.fault(

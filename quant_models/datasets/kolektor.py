@@ -79,7 +79,7 @@ def open_kolektor(tree: FileTree, tile: int, minimum: int) -> Catalog:
         if item in exact:
             tally.add("images left out: their item is a copy of another one")
             continue
-        samples += cut_tiles(image, COPIES.get(item, item), mask.astype(np.int64), rule, tally)
+        samples += cut_tiles(image, COPIES.get(item, item), mask.astype(np.int8), rule, tally)
     counts = dict(zip(_PUBLISHED, (len(jobs), defective), strict=True))
     differences = [line for what, n in counts.items() for line in differs(what, n, _PUBLISHED[what])]
     return Catalog(CLASS_NAMES, samples, tally.notes, tuple(differences))

@@ -66,7 +66,7 @@ def open_rsdds(tree: FileTree, line: str, tile: int, minimum: int) -> Catalog:
 
         def label_map(pair: tuple[str, str]) -> np.ndarray:
             size = image_size(tree, pair[0])
-            return read_mask(tree, pair[1], threshold=_THRESHOLD, size=size).astype(np.int64)
+            return read_mask(tree, pair[1], threshold=_THRESHOLD, size=size).astype(np.int8)
 
         for (image, _), labels in zip(pairs, parallel(label_map, pairs), strict=True):
             side = min(tile, *labels.shape)

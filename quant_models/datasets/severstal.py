@@ -91,7 +91,7 @@ def open_severstal(tree: FileTree, task: str, tile: int, minimum: int, most_good
 
     def label_map(image: str) -> np.ndarray:
         height, width = image_size(tree, join(folder, image))
-        labels = np.zeros((height, width), dtype=np.int64)
+        labels = np.zeros((height, width), dtype=np.int8)
         for kind, row in found.get(image, {}).items():
             mask = run_length_mask(row, "EncodedPixels", height, width)
             lay_over(labels, mask, kind if task == "types" else 1)

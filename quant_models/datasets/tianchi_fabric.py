@@ -107,9 +107,10 @@ def _of_part(tree: FileTree, root: str, rule: TileRule, binary: bool, tally: Tal
     boxes: dict[str, list[Box]] = {}
     for image, box in read_entries(tree, table):
         boxes.setdefault(image, []).append(box)
+    present = set(defective)
     for image in boxes:
-        if image not in set(defective):
-            what = f"{image} is among the sound pictures" if image in set(sound) else f"{image} is missing"
+        if image not in present:
+            what = f"{image} is among the sound pictures" if image in sound else f"{image} is missing"
             raise tree.fault(table, f"{what}, expected in defect_Images", "fetch the set again")
     for image in defective:
         if image not in boxes:
@@ -122,7 +123,10 @@ def _of_part(tree: FileTree, root: str, rule: TileRule, binary: bool, tally: Tal
                 ends = (box.left, box.top, box.right, box.bottom)
                 what = f"the box {ends} lies outside {image} of {width}x{height} pixels"
                 raise tree.fault(table, what, "correct the file")
-        return paint_boxes(height, width, boxes[image], lambda b: 1 if binary else CLASS_NAMES.index(b.name))
+        labels = paint_boxes(
+            height, width, boxes[image], lambda box: 1 if binary else CLASS_NAMES.index(box.name)
+        )
+        return labels.astype(np.int8)  # a large picture, and small values are counted faster
 
     samples: list[Sample] = []
     for image, labels in zip(defective, parallel(label_map, defective), strict=True):
