@@ -6,13 +6,9 @@ import pytest
 from finnspect.analysis import folding_bound
 from finnspect.analysis.latency import latency_bound
 from finnspect.bench_hardware import MAX_OVER_BOUND, simulate
+from finnspect.bench_pace import foldings, measure_pace, zoo_graph
 from finnspect.emit import emit_accelerator
 from finnspect.folding import choose_folding
-from finnspect.frontend import compile_qonnx
-
-from quant_models.compilable import random_images, settle
-from quant_models.export import export_qonnx_graph
-from quant_models.models.registry import build_float_twin, build_model
 
 FRAMES = 5
 #: Model -> input shape, cycles a frame to fold for.
@@ -25,19 +21,21 @@ MODELS = {
 }
 
 
-def compiled(name, shape, folder):
-    model, twin = build_model(name, 4, shape), build_float_twin(name, 4, shape)
-    exported = export_qonnx_graph(settle(model, twin, random_images(shape)), shape, name)
-    path = folder / f"{name}.qonnx.onnx"
-    path.write_bytes(exported.model.SerializeToString())
-    return compile_qonnx(path, [str(index) for index in range(4)], folder / "work").graph
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_models_keep_the_pace_of_any_folding(name, tmp_path):
+    """The fastest folding for a board and a cheap one; no handshake depends on data, so there is none."""
+    graph = zoo_graph(name, MODELS[name][0], classes=4)
+    for index, folding in enumerate(foldings(graph, cheaper=(20,))):
+        pace = measure_pace(graph, folding, FRAMES, tmp_path / str(index))
+        assert 0 <= pace.over <= MAX_OVER_BOUND, pace
+        assert pace.first_frame_cycles >= pace.latency_bound_cycles
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(MODELS))
-def test_models_reach_the_folding_bound(name, tmp_path):
+def test_models_reach_the_folding_bound_with_data(name, tmp_path):
     shape, target = MODELS[name]
-    graph = compiled(name, shape, tmp_path)
+    graph = zoo_graph(name, shape, classes=4)
     folding = choose_folding(graph, target)
     core = emit_accelerator(graph, folding, tmp_path / "core")
     figures = simulate(core, graph, FRAMES, tmp_path / "sim")

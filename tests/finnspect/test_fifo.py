@@ -39,6 +39,20 @@ def sizing(graph, folding, tmp_path_factory):
     return size_fifos(graph, folding, tmp_path_factory.mktemp("sizing"))
 
 
+def test_without_data_every_beat_moves_when_it_does_with_data(graph, folding, tmp_path):
+    accelerator = emit_accelerator(graph, folding, tmp_path / "core")
+    images = random_images(graph, 4, 3)
+    whole, pace = (
+        build_core(accelerator, tmp_path / str(pace_only), pace_only=pace_only, optimize="-O0").run(
+            images, stall_in=0.3, stall_out=0.3
+        )
+        for pace_only in (False, True)
+    )
+    assert np.array_equal(pace.frame_cycles, whole.frame_cycles)
+    assert pace.links == whole.links
+    assert pace.fifo_peaks == whole.fifo_peaks
+
+
 def test_edges_are_named_by_reader_where_there_are_several(graph):
     adds = [layer for layer in graph if layer.kind == "add"]
     stem = adds[0].inputs[1]
