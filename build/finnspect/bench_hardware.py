@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from finnspect import analysis
+from finnspect import analysis, bench_macs
 from finnspect.analysis import TECHNOLOGIES, Resources, Technology
 from finnspect.analysis.latency import latency_bound
+from finnspect.analysis.styles import MULTIPLIER_BITS, hard_rows
 from finnspect.errors import FlowError, VerificationError
 from finnspect.folding import choose_folding
-from finnspect.ir import DataflowGraph, Depthwise, MatVec
+from finnspect.ir import DataflowGraph, Depthwise, Layer, MatVec
 from finnspect.paths import ROOT
 
 #: More than this above the folding bound is too slow.
@@ -86,6 +87,15 @@ def parallel_macs(graph: DataflowGraph, folding: Any) -> dict[str, int]:
         for layer in graph
         if isinstance(layer, MatVec | Depthwise)
     }
+
+
+def hard_macs(graph: DataflowGraph, layer: Layer, folding: Any, tech: Technology, style: str) -> int:
+    """Return the products a cycle of a layer that hard multipliers make."""
+    if not isinstance(layer, MatVec):
+        return 0
+    chosen, a_bits = folding[layer.name], graph.tensors[layer.input].dtype.bits
+    rows = hard_rows(layer, a_bits, chosen.PE, MULTIPLIER_BITS.get(tech.name, 18), style)
+    return rows * chosen.SIMD
 
 
 def _cells(resources: Resources, kind: str) -> dict[str, Any]:
@@ -155,7 +165,9 @@ def measure(
         parts = analysis.graph_resources(graph, folding, tech, case.dsp_budget)
         row.estimated[tech.name] = _cells(sum(parts.values(), Resources()), "estimated")
         styles = core.manifest["mul_styles"]
-        row.hard_macs[tech.name] = sum(count for name, count in macs.items() if styles.get(name) == "dsp")
+        row.hard_macs[tech.name] = sum(
+            hard_macs(graph, layer, folding, tech, styles.get(layer.name, "lut")) for layer in graph
+        )
         if technologies:
             figures = synthesise_core(core, tech, cache / "synth").total
             row.synthesised[tech.name] = _cells(figures, "post-synthesis")
@@ -246,11 +258,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.target_cycles:
         cases = list({replace(case, target_cycles=arguments.target_cycles): None for case in cases})
     technologies = [TECHNOLOGIES[name] for name in arguments.technology]
-    progress, rows = for_terminal(), []
+    progress, rows, units = for_terminal(), [], []
     try:
         with progress.step("hardware benchmark"):
             for case in cases:
                 rows.append(measure(case, technologies, arguments.frames, arguments.cache, progress.note))
+            if not arguments.network and not arguments.quick and technologies:
+                progress.note("matrix-vector units")
+                units = bench_macs.measure_units(technologies, arguments.cache / "synth")
     except FlowError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -259,8 +274,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "\nLUT to DSP: post-synthesis (yosys, core without shell); estimates and bounds: estimated; "
         "cycles a frame, first frame, cycles/s: simulated"
     )
+    if units:
+        print(f"\n{bench_macs.table(units)}\n\npost-synthesis, each unit by itself with all that it needs")
     if arguments.json is not None:
-        arguments.json.write_text(json.dumps([row.to_json() for row in rows], indent=1) + "\n")
+        arguments.json.write_text(json.dumps([*(row.to_json() for row in rows), *units], indent=1) + "\n")
     complaints = [text for text in map(too_slow, rows) if text]
     for text in complaints:
         print(f"error: {text}", file=sys.stderr)

@@ -31,7 +31,7 @@ def _by_fps(graph: DataflowGraph, board: Board, config: BuildConfig) -> Folding:
         best = fastest_folding(graph, budget).cycles
         fps = clock_hz(board, config.clock_mhz) / best
         raise type(error)(
-            f"{config.target_fps:g} frames a second on {board.name}: {error.message}",
+            f"{config.target_fps:,.10g} frames a second on {board.name}: {error.message}",
             f"ask for at most {fps:,.0f} frames a second ({best} cycles a frame), the best that fits",
         ) from error
 
@@ -51,7 +51,7 @@ def choose(graph: DataflowGraph, board: Board, config: BuildConfig) -> tuple[Fol
         check_folding(graph, folding)
         return folding, "as given"
     if config.target_fps is not None:
-        return _by_fps(graph, board, config), f"cheapest for {config.target_fps:g} frames a second"
+        return _by_fps(graph, board, config), f"cheapest for {config.target_fps:,.10g} frames a second"
     budget = core_budget(board, graph)
     if config.target_cycles is not None:
         found = cheapest_folding(graph, config.target_cycles, budget)

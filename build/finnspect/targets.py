@@ -99,8 +99,8 @@ def target_cycles(board: Board, graph: DataflowGraph, fps: float, clock_mhz: flo
     if fps > most:
         what = "serial line" if isinstance(board, UartBoard) else "memory port"
         raise ConfigError(
-            f"{fps:g} frames a second are asked for, the {what} of {board.name} carries at most "
+            f"{fps:,.10g} frames a second are asked for, the {what} of {board.name} carries at most "
             f"{most:,.1f} of {_interface(graph).frame_bytes} bytes each",
-            f"ask for {most:.4g} or fewer, or choose another board",
+            f"ask for {int(10 * most) / 10:,.10g} or fewer, or choose another board",
         )
     return max(1, int(clock_hz(board, clock_mhz) * RATE_MARGIN / fps))

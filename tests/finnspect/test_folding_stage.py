@@ -71,7 +71,7 @@ def test_a_frame_rate_that_the_board_does_not_reach_says_what_does(graph):
     with pytest.raises(ResourceError) as caught:
         fold(graph, small, BuildConfig(target_fps=2500))
     text = str(caught.value)
-    assert "2500 frames a second on pynq-z2" in text
+    assert "2,500 frames a second on pynq-z2" in text
     assert "more than the" in text
     assert "takes most" in text
     best = int(text.rpartition("at most ")[2].split()[0].replace(",", ""))

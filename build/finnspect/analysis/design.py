@@ -28,7 +28,9 @@ def multiplier_styles(
     budget: int = DSP_BUDGET,
     tech: Technology = ECP5,
 ) -> dict[str, str]:
-    """Return ``lut`` or ``dsp`` for each MatVec: hard multipliers where each saves the most LUTs.
+    """Return ``lut``, ``dsp`` or ``mixed`` for each MatVec: hard multipliers where each saves the most LUTs.
+
+    A layer whose last rows would fill a multiplier in part has these in LUTs first (``mixed``), then not.
 
     Parameters
     ----------
@@ -36,19 +38,32 @@ def multiplier_styles(
         Hard multipliers that may be used.
     """
     styles = {layer.name: "lut" for layer in graph if isinstance(layer, MatVec)}
-    gains = []
+    steps = []
     for layer in graph:
         if not isinstance(layer, MatVec) or layer.bipolar:
             continue
-        soft, hard = (
-            layer_resources(layer, graph, folding, tech, {layer.name: style}) for style in ("lut", "dsp")
+        soft, mixed, hard = (
+            layer_resources(layer, graph, folding, tech, {layer.name: style})
+            for style in ("lut", "mixed", "dsp")
         )
-        gains.append(((soft.lut - hard.lut) / max(1, hard.dsp), layer.name, hard.dsp))
-    for gain, name, count in sorted(gains, key=lambda item: -item[0]):
-        if gain > 0 and count <= budget:
-            styles[name] = "dsp"
+        if 0 < mixed.dsp < hard.dsp:
+            steps.append(_step(layer.name, "lut", soft, "mixed", mixed))
+            steps.append(_step(layer.name, "mixed", mixed, "dsp", hard))
+        steps.append(_step(layer.name, "lut", soft, "dsp", hard))
+    # what fills multipliers first, then what is left
+    for gain, name, before, after, count in sorted(steps, key=lambda step: -step[0]):
+        if gain > 0 and count <= budget and styles[name] == before:
+            styles[name] = after
             budget -= count
     return styles
+
+
+def _step(
+    name: str, before: str, old: Resources, after: str, new: Resources
+) -> tuple[float, str, str, str, int]:
+    """Return the LUTs that each further hard multiplier saves, the layer, its styles and the multipliers."""
+    count = new.dsp - old.dsp
+    return (old.lut - new.lut) / max(1, count), name, before, after, count
 
 
 def converters(made: int, taken: int, bits: int) -> list[Terms]:
@@ -59,15 +74,13 @@ def converters(made: int, taken: int, bits: int) -> list[Terms]:
 
 
 def _fifos(graph: DataflowGraph, folding: Mapping[str, LayerFolding]) -> list[Terms]:
-    """Return the FIFOs of the default depths: what the branches of a fork need at most."""
-    if all(len(layer.inputs) < 2 for layer in graph):
-        return []
-    from finnspect.fifo import default_depths, edges
+    """Return the FIFOs of the default depths: for branches of a fork, and for bursts of pools."""
+    from finnspect.fifo import default_depths, edges, fifo_elements
 
     depths, terms = default_depths(graph, folding), []
     for edge in edges(graph):
         if edge.key in depths:
-            elements = taken_elements(graph.layer(edge.reader), graph, folding)
+            elements = fifo_elements(edge.tensor, graph.layer(edge.reader), graph, folding)
             terms.append(fifo_terms(elements * graph.tensors[edge.tensor].dtype.bits, depths[edge.key]))
     return terms
 

@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING
 
 from finnspect.analysis.cycles import neuron_folds, overlaps
 from finnspect.analysis.styles import (
+    BLOCK_MIN_THRESHOLDS,
     MULTIPLIER_BITS,
     SEARCH_CYCLES,
+    hard_rows,
     memory_style,
     multiplier_groups,
     threshold_plan,
     weight_bank,
+    window_copies,
     window_memory,
 )
 from finnspect.analysis.technology import Technology
@@ -30,6 +33,7 @@ from finnspect.ir import (
     Concat,
     DataflowGraph,
     Depthwise,
+    IntType,
     Layer,
     MatVec,
     MaxPool,
@@ -40,6 +44,7 @@ from finnspect.ir import (
 )
 
 if TYPE_CHECKING:
+    from finnspect.emit.steps import Steps
     from finnspect.folding import LayerFolding
 
 
@@ -118,31 +123,41 @@ def _search(
 @layer_terms.register(SlidingWindow)
 def _(layer, graph, folding, tech, style="lut") -> Terms:
     tensor, simd = graph.tensors[layer.input], folding[layer.name].SIMD
-    bits = tensor.dtype.bits
-    depth, width = window_memory(layer, graph, simd)
-    memory = Memory(depth, width, memory_style(depth, width), writable=True)
-    if simd > tensor.shape[2]:
-        model = "parallel"
-    elif any(isinstance(reader, Depthwise) for reader in graph.consumers(layer.output)):
-        model = "depthwise"
-    elif layer.kernel == tensor.shape[:2] and not any(layer.pad):
-        model = "whole"
-    elif layer.kernel == layer.stride == (1, 1):
-        model = "pixel"
-    else:
-        model = "rows"
+    height, width, channels = tensor.shape
+    taken, made = min(simd, channels) * tensor.dtype.bits, simd * tensor.dtype.bits
+    readers = graph.consumers(layer.output)
+    depthwise = any(isinstance(reader, Depthwise) for reader in readers)
+    runs = not any(layer.pad) and (layer.kernel == (height, width) or layer.kernel == layer.stride == (1, 1))
     repeat = neuron_folds(layer, graph, folding)
-    if model in ("whole", "pixel") and repeat == 1:
-        return Terms("sliding_window.slice", {"base": 1, "width": simd * bits})
-    copies = simd // (tensor.shape[2] * layer.kernel[1]) if model == "parallel" else 1
+    depth, word = window_memory(layer, graph, simd, repeat)
+    memories = [(Memory(depth, word, memory_style(depth, word), writable=True), 1)]
     values = {
         "base": 1,
-        "width": simd * bits,
+        "width": taken,
         "address": log2(depth + 1),
-        "position": log2(tensor.shape[0] * tensor.shape[1] + 1),
+        "position": log2(height * width + 1),
         "repeat": log2(repeat),
+        "pad": taken if any(layer.pad) else 0,
     }
-    return Terms(f"sliding_window.{model}", values, ((memory, max(1, copies)),))
+    if runs and not (depthwise and simd < channels):
+        if repeat == 1:
+            return (
+                converter_terms(taken, made) if made != taken else Terms("slice", {"base": 1, "width": made})
+            )
+        values["widen"] = made if made != taken else 0
+        values["width"] = made
+        return Terms("sliding_window.vector", values, tuple(memories))
+    if simd <= channels:
+        return Terms(f"sliding_window.{'depthwise' if depthwise else 'rows'}", values, tuple(memories))
+    lanes = window_copies(layer, graph, simd)
+    beats = layer.kernel[0] // lanes
+    memories = [(memories[0][0], lanes)]
+    values["pad"] = made if any(layer.pad) else 0
+    values["window"] = made
+    if beats > 1:  # windows wait in LUTs
+        banks = 2 << (beats - 1).bit_length() if repeat > 1 else beats
+        memories.append((Memory(banks, made, "distributed", writable=True), 2 if repeat > 1 else 1))
+    return Terms("sliding_window.parallel", values, tuple(memories))
 
 
 def _tree_bits(terms: int, bits: int) -> int:
@@ -155,6 +170,16 @@ def _tree_bits(terms: int, bits: int) -> int:
     return total
 
 
+def _product_bits(w_bits: int, a_bits: int) -> tuple[int, int]:
+    """Return the bits of a product's radix-4 rows, and of the adders that sum them (``fs_mul_lut``)."""
+    digits, odd = divmod(w_bits, 2)
+    rows = digits * (a_bits + 3) + odd * (a_bits + 1)
+    if digits + odd == 1:
+        return rows, 0
+    sums = [w_bits + a_bits] if digits + odd == 2 else [a_bits + 4, w_bits + a_bits - 4]
+    return rows, sum(sums) + (sums[-1] if digits + odd == 4 else 0)
+
+
 def _matvec_search(
     layer: MatVec, pe: int, simd: int, bits: int
 ) -> tuple[dict[str, float], list[tuple[Memory, int]]]:
@@ -165,7 +190,16 @@ def _matvec_search(
         return _search(layer.activation, pe, bits, nf, sf, style)
     units, levels = ceil(pe / rows), layer.activation.steps.bit_length()
     memory = Memory(nf << ((rows - 1).bit_length() + levels), bits, style)
-    return {"units": units * bits, "queue": pe * bits, "turns": units * levels}, [(memory, units)]
+    choice = units * bits * (rows - 1) if rows > 1 else 0
+    return {"compare": units * bits, "choice": choice, "steps": units * levels, "queue": pe * bits}, [
+        (memory, units)
+    ]
+
+
+def _bipolar_adders(a_bits: int, simd: int) -> int:
+    """Return the bits of the adders of one row of ``fs_dot_bipolar`` behind its first counters."""
+    group, bits = (18, 5) if a_bits == 1 else (3, a_bits + 2)
+    return _tree_bits(ceil(simd / group), bits)
 
 
 @layer_terms.register(MatVec)
@@ -178,26 +212,35 @@ def _(layer, graph, folding, tech, style="lut") -> Terms:
     nf, sf = layer.MH // pe, layer.MW // simd
     weights = Memory(nf * sf, pe * simd * w_bits, memory_style(nf * sf, pe * simd * w_bits))
     bank = weight_bank(nf * sf, weights.width, tech)
-    count, summed = 0, simd
-    if style == "dsp":
-        mul_bits = MULTIPLIER_BITS.get(tech.name, 18)
-        count, summed = multiplier_groups(layer, a_bits, pe, simd, mul_bits)
     search, memories = _matvec_search(layer, pe, simd, acc_bits)
     values = {
         "base": 1,
-        "rows": pe,
-        "accumulators": pe * acc_bits if sf > 1 else 0,
-        "inputs": simd * a_bits,
-        # A product of as many radix-4 digits as the weight has.
-        f"products{ceil(w_bits / 2)}": pe * simd * (w_bits + a_bits),
-        "tree": pe * _tree_bits(summed, w_bits + a_bits),
-        "terms": pe * (summed - 1),
-        "banks": (ceil(nf * sf / bank) - 1) * weights.width if bank else 0,
         "folds": log2(nf * sf),
+        "result": pe * graph.tensors[layer.output].dtype.bits,
+        "inputs": simd * a_bits,
+        "banks": (ceil(nf * sf / bank) - 1) * weights.width if bank else 0,
         **search,
     }
-    model = "bipolar" if layer.bipolar else style
-    return Terms(f"matvec.{model}", values, ((weights, 1), *memories), count)
+    memories = ((weights, 1), *memories)
+    accumulators = pe * acc_bits if sf > 1 else 0
+    if layer.bipolar:
+        values["products"] = pe * simd * a_bits
+        values["adders"] = pe * _bipolar_adders(a_bits, simd) + accumulators
+        return Terms("matvec.bipolar", values, memories)
+    mul_bits = MULTIPLIER_BITS.get(tech.name, 18)
+    count, summed = multiplier_groups(layer, a_bits, pe, simd, mul_bits, style)
+    hard = hard_rows(layer, a_bits, pe, mul_bits, style)
+    rows, sums = _product_bits(w_bits, a_bits)
+    soft_tree, hard_tree = _tree_bits(simd, w_bits + a_bits), _tree_bits(summed, w_bits + a_bits + 2)
+    values |= {
+        "products": (pe - hard) * simd * rows,
+        "adders": (pe - hard) * (simd * sums + soft_tree) + hard * hard_tree + accumulators,
+        "unpacked": hard * summed * (w_bits + a_bits),
+        "multipliers": count,
+        # elements of a chain wait for those before them
+        "waiting": (weights.width + simd * a_bits) * (simd / summed - 1) / 2 if hard and mul_bits > 18 else 0,
+    }
+    return Terms("matvec", values, memories, count)
 
 
 @layer_terms.register(Depthwise)
@@ -208,11 +251,11 @@ def _(layer, graph, folding, tech, style="lut") -> Terms:
     depth, rows = layer.weights.size // pe, layer.channels // pe
     weights = Memory(depth, pe * w_bits, memory_style(depth, pe * w_bits))
     search, memories = _search(layer.activation, pe, acc_bits, rows, layer.taps, "distributed")
+    product, sums = (a_bits, 0) if layer.bipolar else _product_bits(w_bits, a_bits)
     values = {
         "base": 1,
-        "rows": pe,
-        "accumulators": pe * acc_bits,
-        "products": pe * w_bits * a_bits,
+        "adders": pe * (sums + acc_bits),
+        "products": pe * product,
         "folds": log2(depth),
         **search,
     }
@@ -233,39 +276,74 @@ def _(layer, graph, folding, tech, style="lut") -> Terms:
     return Terms(f"max_pool.{model}", values, ((memory, 1),))
 
 
+def _staircase(
+    steps: Steps, form: str, address_bits: int
+) -> tuple[dict[str, float], list[tuple[Memory, int]]]:
+    """Return terms and memories of ``fs_steps``: a table of codes, or a memory and a comparison a level."""
+
+    def memory(depth: int, width: int) -> Memory:
+        return Memory(depth, width, "block" if depth > BLOCK_MIN_THRESHOLDS else "distributed")
+
+    if form != "search":
+        return {"codes": steps.pe * steps.out_type.bits}, [
+            (memory(len(steps.rows) << address_bits, steps.out_type.bits), steps.pe)
+        ]
+    levels, bits = steps.steps.bit_length(), steps.t_type.bits
+    depths = (len(steps.rows) << level for level in range(levels))
+    values = {"compare": steps.pe * levels * bits, "steps": steps.pe * levels * levels}
+    return values, [(memory(depth, bits), steps.pe) for depth in depths if depth > 1]
+
+
+def _table_or_search(steps: Steps) -> tuple[dict[str, float], list[tuple[Memory, int]]]:
+    bits = steps.x_type.bits
+    return _staircase(steps, "table" if steps.table_luts(bits) <= steps.search_luts() else "search", bits)
+
+
 @layer_terms.register(SumPool)
 def _(layer, graph, folding, tech, style="lut") -> Terms:
+    from finnspect.emit.steps import Steps
+
     tensor, pe = graph.tensors[layer.input], folding[layer.name].PE
     bits, folds = layer.acc_dtype.bits, tensor.shape[2] // pe
     depth = tensor.shape[1] // layer.kernel[1] * folds
     memory = Memory(depth, pe * bits, memory_style(depth, pe * bits), writable=True)
-    every = layer.kernel[0] * layer.kernel[1]
-    search, memories = _search(layer.activation, pe, bits, folds, every, "distributed")
-    values = {"base": 1, "width": pe * bits, "address": log2(depth + 1), **search}
+    values, memories = {"base": 1, "width": pe * bits, "address": log2(depth + 1)}, []
+    if layer.activation is not None:
+        acc, out = IntType(bits, tensor.dtype.signed), graph.tensors[layer.output].dtype
+        steps, memories = _table_or_search(Steps.of(layer.activation, tensor.shape[2], acc, out, pe))
+        values |= steps
     return Terms("sum_pool", values, ((memory, 1), *memories))
-
-
-def _rows(activation: Staircase | None, channels: int, pe: int) -> int:
-    return channels // pe if activation is not None and len(activation.thresholds) > 1 else 1
 
 
 @layer_terms.register(Add)
 def _(layer, graph, folding, tech, style="lut") -> Terms:
-    pe, bits = folding[layer.name].PE, layer.acc_dtype.bits
-    channels = graph.tensors[layer.output].shape[2]
-    rows = _rows(layer.activation, channels, pe)
-    search, memories = _search(layer.activation, pe, bits, rows, 1, "distributed")
-    partial = sum(abs(factor).bit_count() - 1 for factor in layer.multipliers)
-    values = {"base": 1, "width": pe * bits, "multiples": pe * bits * partial, **search}
+    from finnspect.emit.steps import Steps, add_form
+
+    pe, out = folding[layer.name].PE, graph.tensors[layer.output]
+    partial = sum((abs(factor) ^ 3 * abs(factor)).bit_count() - 1 for factor in layer.multipliers)
+    bits = pe * layer.acc_dtype.bits
+    values, memories, form = {"base": 1}, [], None
+    if layer.activation is not None:
+        steps = Steps.of(layer.activation, out.shape[2], layer.acc_dtype, out.dtype, pe)
+        types = tuple(graph.tensors[name].dtype for name in layer.inputs)
+        form = add_form(layer, steps, types)
+        address = sum(each.bits for each in types) if form == "pair" else layer.acc_dtype.bits
+        more, memories = _staircase(steps, form, address)
+        values |= more
+    if form != "pair":
+        values |= {"width": bits, "multiples": bits * partial}
     return Terms("add", values, tuple(memories))
 
 
 @layer_terms.register(Threshold)
 def _(layer, graph, folding, tech, style="lut") -> Terms:
+    from finnspect.emit.steps import Steps
+
     tensor, pe = graph.tensors[layer.input], folding[layer.name].PE
-    bits, rows = tensor.dtype.bits, _rows(layer.activation, tensor.shape[2], pe)
-    search, memories = _search(layer.activation, pe, bits, rows, 1, "distributed")
-    return Terms("threshold", {"base": 1, "width": pe * bits, **search}, tuple(memories))
+    out = graph.tensors[layer.output].dtype
+    steps, memories = _table_or_search(Steps.of(layer.activation, tensor.shape[2], tensor.dtype, out, pe))
+    values = {"base": 1, "width": pe * tensor.dtype.bits, **steps}
+    return Terms("threshold", values, tuple(memories))
 
 
 @layer_terms.register(Concat)

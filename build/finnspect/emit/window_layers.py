@@ -63,7 +63,7 @@ def _(layer: SlidingWindow, network: Network) -> None:
         "BITS": tensor.dtype.bits,
         "REPEAT": repeat,
         "DEPTHWISE": int(depthwise),
-        "RAM_STYLE": analysis.memory_style(*analysis.window_memory(layer, graph, simd)),
+        "RAM_STYLE": analysis.memory_style(*analysis.window_memory(layer, graph, simd, repeat)),
     }
     network.add("fs_swg", layer.name, params, source, sink, layer.name)
 

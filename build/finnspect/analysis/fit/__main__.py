@@ -101,9 +101,9 @@ def fit(
     from finnspect.toolchains.core_synth import DISTRIBUTION, tool_version
 
     path = cost_file(tech)
-    samples = collect(points(share), tech, cache, jobs, say, cached_only)
+    samples = collect(points(), tech, cache, jobs, say, cached_only, share)
     if not samples:
-        raise ConfigError(f"no synthesised network for {tech.name} in {cache}", "leave out --cached-only")
+        raise ConfigError(f"nothing synthesised for {tech.name} in {cache}", "leave out --cached-only")
     document = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -126,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the fit; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m finnspect.analysis.fit", description=__doc__)
     parser.add_argument("--technology", nargs="+", choices=sorted(TECHNOLOGIES), default=sorted(TECHNOLOGIES))
-    parser.add_argument("--share", type=float, default=1.0, help="share of the grid (default 1)")
+    parser.add_argument("--share", type=float, default=1.0, help="share of the samples (default 1)")
     parser.add_argument("--jobs", type=int, default=2, help="syntheses at a time (default 2)")
     parser.add_argument("--designs", nargs="*", choices=sorted(DESIGNS), default=list(DESIGNS))
     parser.add_argument("--cached-only", action="store_true", help="fit to what is synthesised already")

@@ -31,7 +31,7 @@ _WIDTHS = (
 )
 _CHANNELS = (4, 8, 12, 16, 16, 24, 32, 32, 48, 64)
 #: Products of 4 by 4 bits a cycle that one layer may have, so that synthesis stays short.
-_MAX_PRODUCTS = 64
+_MAX_PRODUCTS = 32
 
 
 @dataclass(frozen=True)
@@ -161,15 +161,16 @@ def separable(seed: int) -> Point:
 
 
 FAMILIES: dict[str, tuple[Callable[[int], Point], int]] = {
-    "chain": (chain, 32),
-    "residual": (residual, 8),
-    "separable": (separable, 8),
+    "chain": (chain, 48),
+    "residual": (residual, 18),
+    "separable": (separable, 18),
 }
 
 
-def points(share: float = 1.0) -> list[Callable[[], Point]]:
-    """Return functions that make the networks; ``share`` below 1 takes the first of each family."""
+def points() -> list[Callable[[], Point]]:
+    """Return functions that make the networks, the families in turn."""
     found = []
     for make, count in FAMILIES.values():
-        found += [lambda make=make, seed=seed: make(seed) for seed in range(max(1, round(share * count)))]
-    return found
+        places = [((seed + 0.5) / count, seed) for seed in range(count)]
+        found += [(place, lambda make=make, seed=seed: make(seed)) for place, seed in places]
+    return [make for _, make in sorted(found, key=lambda each: each[0])]

@@ -14,8 +14,9 @@ from finnspect.analysis.technology import Technology
 
 #: A model smaller than this many cells is fitted to the cell, not to the per cent.
 _FLOOR = {"lut": 40, "ff": 60}
-#: Pull of every cost towards its plain count of 1, so that few samples give no wild figures.
-_RIDGE = 0.02
+#: Pull of every cost to ``_PLAIN`` cells a count, so that few samples give no wild figures.
+_RIDGE = 0.1
+_PLAIN = 0.7
 
 
 def _matrix(samples: Sequence[Sample], tech: Technology) -> tuple[list[str], np.ndarray]:
@@ -31,10 +32,18 @@ def _matrix(samples: Sequence[Sample], tech: Technology) -> tuple[list[str], np.
 def _solve(matrix: np.ndarray, wanted: np.ndarray, floor: float) -> np.ndarray:
     weight = 1 / np.maximum(wanted, floor)
     scale = np.abs(matrix * weight[:, None]).mean(axis=0)
-    pull = np.diag(_RIDGE * np.maximum(scale, 1e-9) * np.sqrt(len(matrix)))
+    pull = np.diag(_RIDGE * scale * np.sqrt(len(matrix)))
     left = np.vstack([matrix * weight[:, None], pull])
-    right = np.concatenate([wanted * weight, pull.sum(axis=1) * 0.5])
-    return nnls(left, right)[0]
+    right = np.concatenate([wanted * weight, pull.sum(axis=1) * _PLAIN])
+    return np.where(scale > 0, nnls(left, right)[0], _PLAIN)
+
+
+def _left_out(matrix: np.ndarray, wanted: np.ndarray, floor: float) -> np.ndarray:
+    """Return what each sample is estimated at by a fit to the others."""
+    if len(matrix) < 2:
+        return np.zeros(len(matrix))
+    rest = [np.arange(len(matrix)) != index for index in range(len(matrix))]
+    return np.array([matrix[i] @ _solve(matrix[own], wanted[own], floor) for i, own in enumerate(rest)])
 
 
 def _errors(got: np.ndarray, wanted: np.ndarray, floor: float) -> dict[str, float]:
@@ -64,6 +73,8 @@ def fit_models(samples: Sequence[Sample], tech: Technology) -> dict[str, Any]:
             costs = _solve(matrix, wanted, _FLOOR[quantity])
             entry[quantity] = {n: float(f"{c:.4g}") for n, c in zip(names, costs, strict=True) if c > 1e-6}
             errors[quantity] = _errors(matrix @ costs, wanted, _FLOOR[quantity])
+            alone = _left_out(matrix, wanted, _FLOOR[quantity])
+            errors[quantity]["left_out"] = _errors(alone, wanted, _FLOOR[quantity])
         entry["error"] = errors | {"blocks_and_multipliers_exact": sum(_counted(each, tech) for each in own)}
         models[model] = entry
     return models
