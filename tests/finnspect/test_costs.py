@@ -123,7 +123,7 @@ def test_latency_bound_by_hand():
     folding = complete_folding(
         {"conv0_mvau": {"PE": 2, "SIMD": 1}, "conv1_mvau": {"PE": 3, "SIMD": 2}}, graph
     )
-    # The first window is whole after 11 pixels, which the last of its 9 beats needs; windows take 9 beats each.
+    # The first window is whole after 11 pixels, which the last of its 9 beats needs; a window takes 9 beats.
     # Of the dense layer's 4 beats all but the last can be done before the last pixel.
     assert latency_bound(graph, folding) == 11 - 8 + 4 * 9 + 4 - 3
     slow = complete_folding({"conv0_mvau": {"PE": 1, "SIMD": 1}, "conv1_mvau": {"PE": 1, "SIMD": 1}}, graph)

@@ -48,7 +48,8 @@ def _pixel_cycles(layer: Layer, graph: DataflowGraph, folding: Mapping[str, Laye
 def latency_bound(graph: DataflowGraph, folding: Mapping[str, LayerFolding]) -> int:
     """Return the fewest cycles from a frame's first beat in to its last logit out.
 
-    Every layer takes a beat a cycle, begins a pixel as soon as the last pixel that it needs is there, and
+    Every layer takes a beat a cycle, begins a pixel so early that the last beat of its first pass comes as
+    soon as the last pixel that it needs is there, and
     none ever waits for room: no register, memory or search takes time. What is built is slower by those.
     """
     source = graph.tensors[graph.input]
@@ -70,5 +71,8 @@ def latency_bound(graph: DataflowGraph, folding: Mapping[str, LayerFolding]) -> 
         cycles = _pixel_cycles(layer, graph, folding)
         if not isinstance(layer, MatVec | Depthwise) and not hasattr(layer, "kernel"):
             ready = ready - cycles  # a beat out for each that comes in
+        elif isinstance(layer, MatVec | Depthwise):  # only the last beat of the first pass waits
+            taps = layer.taps if isinstance(layer, Depthwise) else layer.MW // folding[layer.name].SIMD
+            ready = ready - (taps - 1)
         done[layer.output] = _serial(ready.ravel(), cycles).reshape(shape)
     return int(done[graph.output].max())
