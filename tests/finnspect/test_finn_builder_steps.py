@@ -126,7 +126,7 @@ def test_every_node_is_folded_as_ours(made):
                 channels = made.graph.tensors[layer.input].shape[2]
                 assert instance.get_nodeattr("SIMD") == min(ours.SIMD, channels)
                 if node.op_type.startswith("ConvolutionInputGenerator"):
-                    assert instance.get_nodeattr("parallel_window") == int(ours.SIMD > channels)
+                    assert instance.get_nodeattr("parallel_window") == int(channels < ours.SIMD)
             elif node.op_type.startswith("Pool"):
                 assert instance.get_nodeattr("PE") == ours.PE
             else:
