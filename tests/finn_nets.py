@@ -52,7 +52,7 @@ def prepared(seed, folder, cycles=3000):
 
 def build_without_vivado(root):
     """Build on a machine without Vivado: packages ``root/package``; return the error that it ends in."""
-    result = compile_package(make_package(root / "package", random_qonnx(4)), root / "frontend")
+    result = compile_package(make_package(root / "package", random_qonnx(9)), root / "frontend")
     result.graph.save(root / "frontend")
     folding = choose_folding(result.graph, 3000)
     finn_builder.prepare(

@@ -34,7 +34,7 @@ from qonnx.core.onnx_exec import execute_onnx
 from qonnx.custom_op.registry import getCustomOp
 
 
-@pytest.fixture(scope="module", params=[4, 9], ids=lambda seed: f"net{seed}")
+@pytest.fixture(scope="module", params=[9, 11], ids=lambda seed: f"net{seed}")
 def made(request, tmp_path_factory):
     return prepared(request.param, tmp_path_factory.mktemp("finn"))
 
@@ -180,7 +180,7 @@ def test_finn_gets_back_what_it_lent(tmp_path):
     """Environment and placeholder are gone when the steps have run; a bad folding names FINN's step."""
     import finn.xsi
 
-    result, folding = compiled_net(4, tmp_path)
+    result, folding = compiled_net(9, tmp_path)
     before = dict(os.environ)
     values = folding.to_json()
     values["conv0"]["PE"] = result.graph.layer("conv0").MH + 1
