@@ -14,7 +14,7 @@ from finnspect.frontend import (
     finn_road,
 )
 from finnspect.frontend.steps import STEPS, Step
-from finnspect.ir import DataflowGraph, IntType, MatVec, MaxPool, SlidingWindow
+from finnspect.ir import DataflowGraph, Depthwise, IntType, MatVec, MaxPool, SlidingWindow
 from finnspect.package import GOLDEN_FILE, INFO_FILE, ModelPackage, sha256_file
 from finnspect.reference import accumulator_bounds, evaluate, logits
 from nets import QonnxWriter, brevitas_net, export_brevitas, make_package, random_qonnx
@@ -75,7 +75,11 @@ def test_random_net_equals_the_qonnx_file_layer_by_layer(seed, tmp_path):
     well_formed(result.graph)
     result.graph.save(tmp_path / "graph")
     assert DataflowGraph.load(tmp_path / "graph") == result.graph
-    check_against_finn(result.graph, result.finn_model_path, random_images(net, 3))
+    # a falling channel with the least weight is turned by a layer that FINN's steps do not have
+    turned = [layer for layer in result.graph if isinstance(layer, Depthwise)]
+    assert (result.finn_model_path is None) == bool(turned), result.report.finn_unavailable
+    if not turned:
+        check_against_finn(result.graph, result.finn_model_path, random_images(net, 3))
 
 
 BREVITAS = {
