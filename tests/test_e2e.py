@@ -5,6 +5,7 @@ Everything goes through the command line, in the order a user would.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -142,8 +143,16 @@ def test_another_folding_trains_nothing_again(package, again, out, tmp_path, cap
 
 
 @pytest.fixture(scope="module")
-def built(package, again, out):
-    assert run(again) == 0
+def small(again, tmp_path_factory):
+    """The same with a small folding, which is placed and routed in a minute."""
+    path = tmp_path_factory.mktemp("config") / "small.toml"
+    path.write_text("target_cycles = 4096\n")
+    return [*again, "--config", str(path)]
+
+
+@pytest.fixture(scope="module")
+def built(package, small, out):
+    assert run(small) == 0
     return out / f"{package.info.name}-ulx3s-85f"
 
 
@@ -187,21 +196,23 @@ def test_the_deploy_zip_holds_all_that_a_host_needs(built, package, capsys, tmp_
 
 
 @pytest.mark.slow
-def test_a_second_build_runs_no_stage_and_takes_seconds(built, again, capsys):
+def test_a_second_build_runs_no_stage_and_takes_seconds(built, small, capsys):
     markers = {name: (built / name / "stage.json").read_bytes() for name in STAGES}
     capsys.readouterr()
     begun = time.monotonic()
-    assert run(again) == 0
+    assert run(small) == 0
     assert time.monotonic() - begun < 5
     assert capsys.readouterr().err.count("up to date") == len(STAGES) + len(["train", "export"])
     assert {name: (built / name / "stage.json").read_bytes() for name in STAGES} == markers
 
 
 @pytest.mark.slow
-def test_make_hw_finds_the_build_finished(built, package, out):
+def test_make_hw_finds_the_build_finished(built, package, out, tmp_path):
+    folding = shutil.copy(built / "folding" / "folding.json", tmp_path)
     stamp = f"{sys.prefix}/.finnspect-bootstrapped"  # whatever its age: this environment runs the tests
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     command = ["make", "-o", stamp, "hw", f"VENV={sys.prefix}", f"PACKAGE={package.path}", f"OUT={out}"]
+    command.append(f"FOLDING={folding}")
     done = subprocess.run(
         command, cwd=ROOT, env=inherited, capture_output=True, text=True, timeout=60, check=False
     )
@@ -212,9 +223,9 @@ def test_make_hw_finds_the_build_finished(built, package, out):
 
 @pytest.mark.slow
 def test_another_clock_builds_the_bitstream_again_and_nothing_before_it(built, build_options, tmp_path):
-    earlier = ("frontend", "folding", "fifos", "rtl", "simulation")
+    earlier = ("frontend", "fifos", "rtl", "simulation")  # the estimates of `folding` name the clock
     keys = {name: read_marker(built / name)["key"] for name in (*earlier, "bitstream", "deploy")}
-    (tmp_path / "slow.toml").write_text("clock_mhz = 36\n")
+    (tmp_path / "slow.toml").write_text("clock_mhz = 36\ntarget_cycles = 4096\n")
     assert run(["build", *build_options, "--config", str(tmp_path / "slow.toml")]) == 0
     now = {name: read_marker(built / name)["key"] for name in keys}
     assert [name for name in keys if now[name] != keys[name]] == ["bitstream", "deploy"]
