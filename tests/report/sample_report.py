@@ -185,11 +185,11 @@ def write_build(root: Path) -> Path:
     """Write a build's folder as far as the page reads it, and return that of the report."""
     rng = np.random.default_rng(0)
     tiles = {f"u_core.u_{name}": rng.integers(1, 60, (80, 3)).tolist() for name, *_ in LAYERS}
-    for folder in ("bitstream", "run/plots", "report"):
+    for folder in ("bitstream", "run", "report"):
         (root / folder).mkdir(parents=True)
     (root / "bitstream" / "floorplan.json").write_text(json.dumps({"tiles": tiles}))
     drawn = rng.integers(0, 255, (60, 800), dtype=np.uint8)
-    Image.fromarray(drawn).save(root / "run" / "plots" / "mistakes.png")
+    Image.fromarray(drawn).save(root / "run" / "mistakes.png")
     (root / "report" / "report.json").write_text(Report.model_validate(document()).to_json())
     return root / "report"
 

@@ -103,7 +103,7 @@ def run_pictures(report: Report, folder: Path | None, run: Path | None) -> list[
     if run is None:
         return []
     return [
-        (picture, text, _data(run / "plots" / f"{picture}.png"))
+        (picture, text, _data(run / f"{picture}.png"))
         for picture, text in _PICTURES.items()
-        if (run / "plots" / f"{picture}.png").is_file()
+        if (run / f"{picture}.png").is_file()
     ]
