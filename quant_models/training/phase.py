@@ -361,6 +361,8 @@ def _fit(trainer: lightning.Trainer, phase: _Phase, train: Batches, val: Batches
     try:
         trainer.fit(phase, train, val)
     except SystemExit as error:
+        if error.code == 128 + signal.SIGTERM:  # not Lightning's: somebody ends the program
+            raise
         raise KeyboardInterrupt from error
     finally:
         if main and handler is not None:
