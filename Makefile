@@ -6,8 +6,10 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 BOARD =## board to build for: ulx3s-85f, pynq-z2, pynq-z1 [ulx3s-85f; pynq-z2 where its tools are found]
 MODEL =## model to train when DATASET is given [cnv_w4a4]
-DATASET =## data set to train on: synthetic, neu-det, image-folder [none: build PACKAGE]
+DATASET =## data set to train on: image-folder for your own, or one of `finnspect datasets list` [none: build PACKAGE]
 DATA =## folder or archive of the data set, in its original layout
+DATA_OPTIONS =## options of the data set's loader, as task=binary tile=64 (finnspect datasets list) [none]
+TRAIN_OPTIONS =## more options of the training, as --image-size 32 --epochs 20 (finnspect train --help) [none]
 PACKAGE =## model package to build: a folder, or the name of a shipped one [cnv_w4a4-synthetic]
 TARGET_FPS =## frames a second that the cheapest folding is searched for [none: configuration, or the fastest that fits]
 FOLDING =## JSON file with PE and SIMD of every layer, by hand [none]
@@ -29,7 +31,9 @@ WORKERS := $(shell [ $(CORES) -gt 4 ] && echo 4 || echo $(CORES))
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 option = $(if $($(2)), $(1) '$($(2))')
 BUILD_OPTIONS = $(call option,--board,BOARD)$(call option,--model,MODEL)$(call option,--dataset,DATASET)$\
-    $(call option,--data,DATA)$(call option,--package,PACKAGE)$(call option,--toolchain,TOOLCHAIN)$\
+    $(call option,--data,DATA)$\
+    $(foreach word,$(DATA_OPTIONS), --data-option '$(word)')$(if $(TRAIN_OPTIONS), $(TRAIN_OPTIONS))$\
+    $(call option,--package,PACKAGE)$(call option,--toolchain,TOOLCHAIN)$\
     $(call option,--target-fps,TARGET_FPS)$(call option,--folding,FOLDING)$(call option,--out,OUT)
 
 .PHONY: hw test test-fast test-driver lint bench fit-costs accuracy bootstrap lock clean help
@@ -87,7 +91,7 @@ help: ## show this
 	@sed -nE 's/^([a-z][a-z-]*):[^#]*## (.*)/\1\t\2/p' Makefile | awk -F'\t' '{printf "  %-11s %s\n", $$1, $$2}'
 	@echo
 	@echo 'variables [what holds without them]'
-	@sed -nE 's/^([A-Z_]+) =[^#]*## (.*)/\1\t\2/p' Makefile | awk -F'\t' '{printf "  %-11s %s\n", $$1, $$2}'
+	@sed -nE 's/^([A-Z_]+) =[^#]*## (.*)/\1\t\2/p' Makefile | awk -F'\t' '{printf "  %-13s %s\n", $$1, $$2}'
 	@echo
 	@echo 'examples'
 	@echo '  make hw                                               the shipped model to a bitstream'

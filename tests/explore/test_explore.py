@@ -122,7 +122,7 @@ def test_a_finished_study_is_only_shown_and_can_be_joined(killed, capsys):
         (["--objectives", "speed"], ("unknown objective 'speed'",)),
         (["--families", "cnw"], ("unknown model 'cnw",)),
         (["--board", "pynq"], ("unknown board 'pynq'", "pynq-z2")),
-        (["--option", "images"], ("--option 'images'", "images=700")),
+        (["--option", "images"], ("option 'images'", "images=4200")),
         (["--option", "pictures=7", "--study", "p"], ("pictures", "images")),
         (["--dataset", "neu-det"], ("'neu-det', whose files are not given", "--data")),
         (["--storage", "nonsense"], ("--storage is no URL", "postgresql://")),

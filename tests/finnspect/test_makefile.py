@@ -32,7 +32,18 @@ def test_help_explains_every_target_and_variable():
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE).group(1).split())
     assert {"hw", "test", "test-fast", "lint", "bench", "help", "clean", "lock"} <= targets
-    for name in (*targets, "BOARD", "MODEL", "DATASET", "DATA", "PACKAGE", "TOOLCHAIN", "OUT"):
+    for name in (
+        *targets,
+        "BOARD",
+        "MODEL",
+        "DATASET",
+        "DATA",
+        "DATA_OPTIONS",
+        "TRAIN_OPTIONS",
+        "PACKAGE",
+        "TOOLCHAIN",
+        "OUT",
+    ):
         assert re.search(rf"^  {name} +\w+", text, re.MULTILINE), name
 
 
@@ -56,6 +67,11 @@ def test_help_is_what_make_alone_shows():
             ],
             "finnspect build --board 'b' --model 'cnv_w4a4' --dataset 'neu-det' --data '../a b/NEU.tar.xz'"
             " --toolchain 't' --out 'o'",
+        ),
+        (
+            ["DATASET=deep-pcb", "DATA_OPTIONS=task=binary least=48", "TRAIN_OPTIONS=--epochs 3 --color rgb"],
+            "finnspect build --dataset 'deep-pcb' --data-option 'task=binary'  --data-option 'least=48'"
+            " --epochs 3 --color rgb",
         ),
     ],
 )

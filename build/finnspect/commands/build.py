@@ -18,6 +18,13 @@ from finnspect.commands.options import (
     SeedOption,
     examples,
 )
+from finnspect.commands.training import (
+    ColorOption,
+    DataOptionsOption,
+    ImageSizeOption,
+    SetOption,
+    training_request,
+)
 from finnspect.config import DEFAULT_BOARD, DEFAULT_MODEL, DEFAULT_PACKAGE
 
 NAME = "build"
@@ -42,9 +49,13 @@ def command(
     ] = None,
     dataset: DatasetOption = None,
     data: DataOption = None,
+    data_options: DataOptionsOption = None,
     model: ModelOption = DEFAULT_MODEL,
+    image_size: ImageSizeOption = None,
+    color: ColorOption = None,
     seed: SeedOption = 0,
     epochs: EpochsOption = None,
+    settings: SetOption = None,
     board: Annotated[
         str | None,
         typer.Option(
@@ -92,7 +103,7 @@ def command(
     Results are in OUT/PACKAGE-BOARD.
     """
     from finnspect.errors import ConfigError
-    from finnspect.flow import BuildRequest, TrainRequest, build, train_and_export
+    from finnspect.flow import BuildRequest, build, train_and_export
     from finnspect.progress import for_terminal
     from finnspect.toolchains.registry import choose
 
@@ -104,6 +115,24 @@ def command(
     if dataset is None and data is not None:
         raise ConfigError(
             "data is given, but no data set", "say what it is, as --dataset image-folder (make: DATASET=...)"
+        )
+    training = None
+    if dataset is not None:
+        training = training_request(
+            dataset,
+            data,
+            model,
+            seed,
+            epochs,
+            data_options=data_options,
+            settings=settings,
+            image_size=image_size,
+            color=color,
+        )
+    elif data_options or settings or image_size or color:
+        raise ConfigError(
+            "options of a training are given, but no data set",
+            "name the set to train on, as --dataset neu-det (make: DATASET=...), or leave them out",
         )
     choice = choose(toolchain, board)
     for line in choice.said:
@@ -118,8 +147,7 @@ def command(
         target_fps=target_fps,
     )
     request.check()
-    if dataset is not None:
-        training = TrainRequest(dataset=dataset, data=data, model=model, seed=seed, epochs=epochs)
+    if training is not None:
         request = request.with_package(*train_and_export(training, out, progress))
     result = build(request, progress)
     if as_json:

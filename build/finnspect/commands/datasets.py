@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from finnspect.commands.options import JsonOption, examples
-from finnspect.errors import ConfigError
+from finnspect.commands.training import parse_data_options
 
 if TYPE_CHECKING:
     from quant_models.datasets import DatasetInfo
@@ -68,33 +68,13 @@ def _about(info: DatasetInfo) -> list[str]:
     return lines
 
 
-def _parse_options(name: str, given: list[str]) -> dict[str, Any]:
-    """Return loader options from ``KEY=VALUE``, with values of the type that the option has."""
-    from quant_models.datasets import get_dataset
-
-    known = get_dataset(name).info.options
-    parsed: dict[str, Any] = {}
-    for word in given:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise ConfigError(f"the option {word!r} has no value", "write --option KEY=VALUE")
-        default = known.get(key)
-        if isinstance(default, int) and not isinstance(default, bool):
-            try:
-                parsed[key] = int(value)
-            except ValueError as error:
-                raise ConfigError(f"{key} is {value!r}", "give an integer") from error
-        else:
-            parsed[key] = value
-    return parsed
-
-
 @app.command("check")
 def check_command(
     name: Annotated[str, typer.Argument(help="Name of the data set, see `finnspect datasets list`.")],
     path: Annotated[Path | None, typer.Argument(help="Folder or archive of the set.")] = None,
     option: Annotated[
-        list[str] | None, typer.Option("--option", help="Option of the loader, KEY=VALUE; may be repeated.")
+        list[str] | None,
+        typer.Option("--data-option", "--option", help="Option of the loader, KEY=VALUE; may be repeated."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -107,7 +87,7 @@ def check_command(
     from quant_models.datasets.check import check_dataset
 
     progress = for_terminal()
-    options = _parse_options(name, option or [])
+    options = parse_data_options(name, option or [])
     with progress.step(f"checking {path or name}"):
         check = check_dataset(name, path, progress.note, **options)
     if as_json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -18,6 +18,7 @@ from finnspect.commands.options import (
     SeedOption,
     examples,
 )
+from finnspect.commands.training import parse_data_options
 from finnspect.config import DEFAULT_BOARD
 from finnspect.errors import ConfigError
 
@@ -84,7 +85,11 @@ def command(
     data: DataOption = None,
     options: Annotated[
         list[str] | None,
-        typer.Option("--option", help="Option of the data set's loader, as images=700; may be repeated."),
+        typer.Option(
+            "--data-option",
+            "--option",
+            help="Option of the data set's loader, as images=700; may be repeated.",
+        ),
     ] = None,
     seed: SeedOption = 0,
     epochs: EpochsOption = None,
@@ -158,7 +163,7 @@ def command(
             space=space,
             objectives=_values("--objectives", objectives, str),
             dataset=dataset,
-            dataset_options=dict(_option(each) for each in options or ()),
+            dataset_options=parse_data_options(dataset, options or ()),
             data_sha256=_digest(dataset, data),
             seed=seed,
             epochs=epochs,
@@ -196,17 +201,6 @@ def _goal(budget: str | None, cycles: str | None, fps: str | None) -> tuple[str,
         )
     ((name, text),) = named.items()
     return name, _values(f"--{name.replace('_', '-')}", text, float)
-
-
-def _option(text: str) -> tuple[str, Any]:
-    """Return the name and value of an option of a data set: a number, a truth value or a word."""
-    name, sign, value = text.partition("=")
-    if not sign or not name:
-        raise ConfigError(f"--option {text!r}", "write name=value, as --option images=700")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
 
 
 def _digest(dataset: str, data: Path | None) -> str:

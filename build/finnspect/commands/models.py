@@ -24,7 +24,9 @@ def command(
     classes: Annotated[int, typer.Option("--classes", min=2, help="Number of classes.")] = 10,
     size: Annotated[
         int | None,
-        typer.Option("--size", min=8, max=512, help="Side of the input; the family's own without."),
+        typer.Option(
+            "--size", "--image-size", min=8, max=512, help="Side of the input; the family's own without."
+        ),
     ] = None,
     rgb: Annotated[bool, typer.Option("--rgb", help="Colour images; grey without.")] = False,
     as_json: JsonOption = False,

@@ -21,13 +21,23 @@ OutOption = Annotated[Path, typer.Option("--out", help="Folder for everything th
 BoardOption = Annotated[str, typer.Option("--board", help=f"Board to build for, as {DEFAULT_BOARD}.")]
 DatasetOption = Annotated[
     str | None,
-    typer.Option("--dataset", help="Data set to train on: synthetic, neu-det, or image-folder for your own."),
+    typer.Option(
+        "--dataset",
+        help="Data set to train on: image-folder for your own images, or one of "
+        "[bold]finnspect datasets list[/bold].",
+    ),
 ]
 DataOption = Annotated[
     Path | None,
     typer.Option("--data", help="Folder or archive of the data set, in its original layout."),
 ]
-ModelOption = Annotated[str, typer.Option("--model", help="Model to train, as cnv_w4a4.")]
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        help="Model to train, as cnv_w4a4 ([bold]finnspect models[/bold] lists all), or file.py:factory.",
+    ),
+]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random in training.")]
 EpochsOption = Annotated[
     int | None,

@@ -81,7 +81,8 @@ def command(
 
 def _newest(out: Path) -> Path:
     """Return the folder of the build that wrote a report last."""
-    found = [*out.glob("*/report/report.json"), *out.glob("*/report.failed/report.json")]
+    patterns = ("*/report/report.json", "*/report.failed/report.json", "report.failed/report.json")
+    found = [file for pattern in patterns for file in out.glob(pattern)]
     if not found:
         raise typer.BadParameter(f"there is no build in {out}: give the folder of one")
     return max(found, key=lambda file: file.stat().st_mtime).parents[1]
@@ -99,8 +100,7 @@ def _failed(build: Path, html: Path | None, as_json: bool) -> bool:
     if as_json:
         typer.echo(failed.to_json(), nl=False)
         return True
-    where = f"in stage {failed.stage}" if failed.stage else "between two stages"
-    typer.echo(f"the last build of {failed.package.name} on {failed.board} failed {where}: {failed.error}")
+    typer.echo(f"the last build of {failed.title} {failed.where}: {failed.error}")
     typer.echo(failed.message)
     if failed.remedy:
         typer.echo(f"  remedy: {failed.remedy}")

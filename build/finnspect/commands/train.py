@@ -19,6 +19,14 @@ from finnspect.commands.options import (
     SeedOption,
     examples,
 )
+from finnspect.commands.training import (
+    ColorOption,
+    DataOptionsOption,
+    ImageSizeOption,
+    SetOption,
+    ShotsOption,
+    training_request,
+)
 from finnspect.config import DEFAULT_MODEL
 
 NAME = "train"
@@ -29,6 +37,10 @@ EXAMPLES = examples(
         "Train on your own images, one folder a class",
         "finnspect train --dataset image-folder --data my_images/",
     ),
+    (
+        "Defect or not",
+        "finnspect train --dataset severstal --data severstal/ --data-option task=binary",
+    ),
     ("Train a network of your own", "finnspect train --model my_net.py:make"),
     ("Twenty images a class, five folds", "finnspect train --shots 20 --folds 5"),
 )
@@ -37,15 +49,17 @@ EXAMPLES = examples(
 def command(
     dataset: DatasetOption = "synthetic",
     data: DataOption = None,
+    data_options: DataOptionsOption = None,
     model: ModelOption = DEFAULT_MODEL,
+    image_size: ImageSizeOption = None,
+    color: ColorOption = None,
     seed: SeedOption = 0,
     epochs: EpochsOption = None,
-    shots: Annotated[
-        int | None, typer.Option("--shots", min=1, help="Train and validate on so many images a class.")
-    ] = None,
+    shots: ShotsOption = None,
     folds: Annotated[
         int | None, typer.Option("--folds", min=2, help="Cross-validate: one training for each of N folds.")
     ] = None,
+    settings: SetOption = None,
     out: OutOption = OUT,
     as_json: JsonOption = False,
 ) -> None:
@@ -54,17 +68,27 @@ def command(
     Makes OUT/MODEL-DATASET/train/run with the checkpoint, metrics.json and the split manifest. What is
     already trained with the same data and options is not trained again.
     """
-    from finnspect.flow import TrainRequest, train
+    from finnspect.flow import train
     from finnspect.progress import for_terminal
 
-    few = () if shots is None else (("shots", shots),)
-
-    def run_of(*options: tuple[str, Any]) -> Path:
-        request = TrainRequest(dataset, data, model, seed, epochs, (*few, *options))
+    def run_of(**fields: Any) -> Path:
+        request = training_request(
+            dataset,
+            data,
+            model,
+            seed,
+            epochs,
+            data_options=data_options,
+            settings=settings,
+            image_size=image_size,
+            color=color,
+            shots=shots,
+            **fields,
+        )
         return train(request, out, for_terminal())
 
     if folds is not None:
-        _say_folds([run_of(("fold", (i, folds))) for i in range(folds)], as_json)
+        _say_folds([run_of(fold=(i, folds)) for i in range(folds)], as_json)
         return
     run = run_of()
     metrics = json.loads((run / "metrics.json").read_text())
