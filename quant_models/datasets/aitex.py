@@ -93,6 +93,7 @@ def open_aitex(tree: FileTree, tile: int, minimum: int) -> Catalog:
         samples += cut_tiles(name, name, labels, rule, tally)
     notes = list(tally.notes)
     if lacking := [stem for stem in images if stem not in masks]:
+        tree.pass_over(*(images[stem] for stem in lacking))
         notes.append(f"{len(lacking)} defective images left out: they have no mask ({', '.join(lacking)})")
     counts = dict(zip(_PUBLISHED, (len(images), len(sound)), strict=True))
     differences = [line for what, n in counts.items() for line in differs(what, n, _PUBLISHED[what])]

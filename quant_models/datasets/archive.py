@@ -46,8 +46,9 @@ def opened(path: Path, scratch: Path | None = None, skip: str = "") -> Iterator[
     DataError
         ``path`` is no archive, is damaged, or holds something that must not be unpacked.
     """
+    never = re.compile(skip) if skip else None
     if path.is_dir():
-        yield FileTree(path, path)
+        yield FileTree(path, path, never)
         return
     try:
         if scratch is not None:
@@ -59,8 +60,8 @@ def opened(path: Path, scratch: Path | None = None, skip: str = "") -> Iterator[
             "point the output to a folder that can be written",
         ) from error
     with temporary as folder:
-        _unpack(path, Path(folder), re.compile(skip) if skip else None)
-        yield FileTree(Path(folder), path)
+        _unpack(path, Path(folder), never)
+        yield FileTree(Path(folder), path, never)
 
 
 def _unpack(path: Path, folder: Path, skip: re.Pattern[str] | None) -> None:

@@ -83,6 +83,7 @@ def open_bsdata(tree: FileTree, tile: int, minimum: int) -> Catalog:
     parts = read_split(tree, join(root, "image_data.json"))
     tally, rule = Tally(), TileRule(tile, tile, minimum)
     tally.add("images left out: they are not annotated, which does not mean sound", len(images) - len(files))
+    tree.pass_over(*(name for stem, name in images.items() if stem not in files))
 
     def label_map(stem: str) -> np.ndarray:
         height, width = image_size(tree, images[stem])

@@ -15,7 +15,7 @@ from finnspect.errors import DataError
 log = logging.getLogger(__name__)
 
 #: Raise it when the file's contents change.
-VERSION = 2
+VERSION = 3
 _TEXTS = ("class_names", "groups", "sources", "sha256", "pixel_sha256", "parts", "notes")
 
 

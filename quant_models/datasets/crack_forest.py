@@ -18,7 +18,7 @@ from quant_models.datasets.files import FileTree
 from quant_models.datasets.parallel import parallel
 from quant_models.datasets.records import Catalog, Sample
 from quant_models.datasets.regions import DOUBTFUL, Tally, TileRule, cut_tiles
-from quant_models.datasets.registry import DatasetInfo, register_dataset
+from quant_models.datasets.registry import REAL, DatasetInfo, register_dataset
 
 CLASS_NAMES = ("good", "crack")
 _PUBLISHED = 118  # images with a ground truth
@@ -34,6 +34,7 @@ CRACK_FOREST = DatasetInfo(
     url="https://github.com/cuilimeng/CrackForest-dataset",
     layout="image/<number>.jpg and groundTruth/<number>.mat; a folder or an archive",
     needs_path=True,
+    checked=REAL,
     options={"tile": 64, "minimum": 64},
 )
 
@@ -70,6 +71,7 @@ def open_crack_forest(tree: FileTree, tile: int, minimum: int) -> Catalog:
         truths[path.stem] = f"{folders[1]}/{name}"
     tally, rule = Tally(), TileRule(tile, tile, minimum)
     tally.add("images left out: they have no ground truth", len(images) - len(truths))
+    tree.pass_over(*(name for stem, name in images.items() if stem not in truths))
     jobs = [(images[stem], truths[stem]) for stem in sorted(truths)]
     samples: list[Sample] = []
     for (image, _), labels in zip(jobs, parallel(lambda job: _labels(tree, *job), jobs), strict=True):

@@ -35,6 +35,7 @@ DAGM_2007 = DatasetInfo(
     layout="Class<N>/{Train,Test}/<NNNN>.PNG with Label/Labels.txt and Label/<NNNN>_label.PNG; or "
     "Class<N>/<i>.png, Class<N>_def/<i>.png and Class<N>_def/labels.txt; a folder or an archive",
     needs_path=True,
+    checked="the 20 published label files, and drawn fixtures",
     options={"texture": ("all", *_TEXTURES)},
 )
 
@@ -137,13 +138,26 @@ def _folders(tree: FileTree) -> list[str]:
     return [name for name in tree.folders() if _FOLDER.fullmatch(name)]
 
 
+def _refuse_others(tree: FileTree, root: str) -> None:
+    """Refuse a folder that is called like a texture that there is not."""
+    for name in tree.at(root).folders():
+        if name.startswith("Class") and _FOLDER.fullmatch(name) is None:
+            what = "is no texture, expected Class1 to Class10, or Class1_def to Class10_def"
+            raise tree.fault(join(root, name), what, "rename the folder, or take it out")
+
+
 @register_dataset(DAGM_2007, version=1)
 def open_dagm(tree: FileTree, texture: str) -> Catalog:
     """List the pictures of one texture or of all that are there, in either form."""
     root = one_folder(tree, lambda here: bool(_folders(here)), DAGM_2007.layout)
+    _refuse_others(tree, root)
     names = _folders(tree.at(root))
     found = sorted({_FOLDER.fullmatch(name)["texture"] for name in names}, key=int)  # type: ignore[index]
     wanted = found if texture == "all" else [texture]
+    notes: tuple[str, ...] = ()
+    if left := [name for name in names if _FOLDER.fullmatch(name)["texture"] not in wanted]:  # type: ignore[index]
+        tree.pass_over(*(join(root, name) for name in left))
+        notes = (f"{len(left)} folders left out: texture={texture}",)
     samples: list[Sample] = []
     differences: list[str] = []
     for number in wanted:
@@ -166,4 +180,4 @@ def open_dagm(tree: FileTree, texture: str) -> Catalog:
         raise tree.fault(root or ".", "mixes the old and the present form", "give textures of one form")
     if texture == "all":
         differences += differs("textures", len(found), len(_TEXTURES))
-    return Catalog(CLASS_NAMES, samples, differences=tuple(differences))
+    return Catalog(CLASS_NAMES, samples, notes, tuple(differences))

@@ -50,7 +50,7 @@ def image_size(tree: FileTree, name: str) -> tuple[int, int]:
         It is missing or no image.
     """
     try:
-        with Image.open(tree.folder / name) as image:
+        with Image.open(tree.find(name)) as image:
             return image.height, image.width
     except FileNotFoundError as error:
         raise tree.fault(name, "is missing", "fetch the set again: its layout needs this file") from error

@@ -17,7 +17,7 @@ from quant_models.datasets.files import FileTree
 from quant_models.datasets.parallel import parallel
 from quant_models.datasets.records import Catalog, Sample
 from quant_models.datasets.regions import crop_around
-from quant_models.datasets.registry import DatasetInfo, register_dataset
+from quant_models.datasets.registry import REAL, DatasetInfo, register_dataset
 
 #: Type 1 is the first one.
 CLASS_NAMES = ("open", "short", "mousebite", "spur", "copper", "pin-hole")
@@ -35,6 +35,7 @@ DEEP_PCB = DatasetInfo(
     layout="PCBData/group<G>/<G>/<ID>_{test,temp}.jpg, group<G>/<G>_not/<ID>.txt, trainval.txt and test.txt; "
     "a folder or an archive",
     needs_path=True,
+    checked=REAL,
     options={"task": ("types", "binary"), "least": 64},
 )
 
@@ -66,6 +67,7 @@ def _boxes(tree: FileTree, name: str) -> list[Box]:
 
 def _of_pair(tree: FileTree, pair: tuple[str, str, str], part: str, task: str, least: int) -> list[Sample]:
     test, template, boxes = pair
+    tree.pass_over(template)  # only the binary task shows it
     height, width = image_size(tree, test)
     if task == "binary" and image_size(tree, template) != (height, width):
         raise tree.fault(template, f"is not of {width}x{height} pixels as {test}", "fetch both files again")
@@ -73,10 +75,8 @@ def _of_pair(tree: FileTree, pair: tuple[str, str, str], part: str, task: str, l
     crops = []
     for box in _boxes(tree, boxes):
         if box.inside(height, width) != box:
-            ends = (box.left, box.top, box.right, box.bottom)
-            raise tree.fault(
-                boxes, f"the box {ends} leaves its image of {width}x{height}", "correct the file"
-            )
+            what = f"the box {box.ends} leaves its image of {width}x{height}"
+            raise tree.fault(boxes, what, "correct the file", box.line)
         crops.append((CLASS_NAMES.index(box.name), crop_around(box, height, width, margin=0.5, least=least)))
     if task == "types":
         return [Sample(test, label, group, box=crop, part=part) for label, crop in crops]
@@ -103,10 +103,5 @@ def open_deep_pcb(tree: FileTree, task: str, least: int) -> Catalog:
             samples += found
         if len(pairs) != published:
             differences.append(f"{part} lists {len(pairs)} pairs; the published set has {published}")
-    images = [name for name in tree.at(root).all_files() if name.endswith((".jpg", ".jpeg", ".png"))]
-    used = {name.replace("_not/", "/").removesuffix(".txt") for name in listed}
-    prefix = f"{root}/" if root else ""
-    orphans = [name for name in images if prefix + name[:-9] not in used]
-    notes = (f"{len(orphans)} images left out: no list names them ({orphans[0]})",) if orphans else ()
     classes = CLASS_NAMES if task == "types" else ("good", "defect")
-    return Catalog(classes, samples, notes, tuple(differences), unique=True)
+    return Catalog(classes, samples, differences=tuple(differences), unique=True)

@@ -56,6 +56,7 @@ def open_elpv(tree: FileTree, task: str, cells: str) -> Catalog:
         if name in seen:
             raise row.fault(f"{row['path']} is listed already, in line {seen[name]}")
         seen[name] = row.line
+        tree.pass_over(name)  # it becomes a sample or is counted in a note
         if cells not in ("all", kind):
             other += 1
         elif task == "sure" and level in (1, 2):

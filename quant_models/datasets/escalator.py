@@ -56,9 +56,8 @@ def _of_voc(tree: FileTree, root: str, least: int) -> Catalog:
         for box in voc.boxes:
             part = box.inside(height, width)
             if part is None:
-                ends = (box.left, box.top, box.right, box.bottom)
-                what = f"the box {ends} of {box.name!r} lies outside a picture of {width}x{height} pixels"
-                raise tree.fault(files[stem], what, "correct the file")
+                what = f"the box {box.ends} of {box.name!r} lies outside a picture of {width}x{height} pixels"
+                raise tree.fault(files[stem], what, "correct the file", box.line)
             crop = crop_around(part, height, width, margin=0.25, least=least)
             found.append((image, box.name, crop))
     classes = sorted({name for _, name, _ in found})

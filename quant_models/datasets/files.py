@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from finnspect.errors import DataError
@@ -35,14 +36,44 @@ class FileTree:
         Folder that holds them; temporary where the user gave an archive.
     origin
         The folder or archive that the user gave, for messages.
+    skip
+        What the loader never reads, see :func:`register_dataset`: an archive is unpacked without it.
+    seen
+        Files that were read, and files and folders that the loader speaks of in a note.
     """
 
     folder: Path
     origin: Path
+    skip: re.Pattern[str] | None = None
+    seen: set[Path] = field(default_factory=set, compare=False, repr=False)
 
     def at(self, name: str) -> FileTree:
         """Return the tree below the folder ``name``."""
-        return FileTree(self.folder / name, self.origin) if name else self
+        return replace(self, folder=self.folder / name) if name else self
+
+    def find(self, name: str) -> Path:
+        """Return where a file lies, and remember that it was asked for."""
+        path = self.folder / name
+        self.seen.add(path)
+        return path
+
+    def pass_over(self, *names: str) -> None:
+        """Remember files, or folders with all that is in them, that a note says are left out."""
+        self.seen.update(self.folder / name for name in names)
+
+    def unseen_pictures(self) -> list[str]:
+        """Return the names of the picture files that nobody has asked for, sorted."""
+
+        def seen(path: Path) -> bool:
+            return path in self.seen or any(folder in self.seen for folder in path.parents)
+
+        return [
+            name
+            for name in self.all_files()
+            if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 - a name, not a path
+            and not (self.skip and self.skip.search(name))
+            and not seen(self.folder / name)
+        ]
 
     def folders(self) -> list[str]:
         """Return the names of the folders directly in the tree, sorted."""
@@ -65,7 +96,7 @@ class FileTree:
             It is not there or cannot be read.
         """
         try:
-            return (self.folder / name).read_bytes()
+            return self.find(name).read_bytes()
         except FileNotFoundError as error:
             raise DataError(
                 f"{self.origin}: {name} is missing", "fetch the set again: its layout needs this file"

@@ -65,14 +65,12 @@ def _boxes(tree: FileTree, image: str, files: list[str]) -> tuple[list[Box], lis
         check_stated_size(tree, file, (voc.height, voc.width), (height, width))
         for box in voc.boxes:
             if box.name not in found:
-                raise tree.fault(
-                    file, f"has a {box.name!r}, expected {' or '.join(_NAMES)}", "correct the file"
-                )
+                what = f"has a {box.name!r}, expected {' or '.join(_NAMES)}"
+                raise tree.fault(file, what, "correct the file", box.line)
             part = box.inside(height, width)
             if part is None:
-                ends = (box.left, box.top, box.right, box.bottom)
-                what = f"the box {ends} lies outside a picture of {width}x{height} pixels"
-                raise tree.fault(file, what, "correct the file")
+                what = f"the box {box.ends} lies outside a picture of {width}x{height} pixels"
+                raise tree.fault(file, what, "correct the file", box.line)
             found[box.name].append(part)
     return found["insulator"], found["defect"]
 

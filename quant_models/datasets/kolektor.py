@@ -66,6 +66,9 @@ def _same(tree: FileTree, one: dict[str, tuple[str, str]], two: dict[str, tuple[
 def open_kolektor(tree: FileTree, tile: int, minimum: int) -> Catalog:
     """Cut the surfaces into tiles."""
     root = one_folder(tree, lambda here: bool(_items(here)), KOLEKTOR_SDD.layout)
+    for folder in tree.at(root).folders():
+        if folder.startswith("kos") and _ITEM.fullmatch(folder) is None:
+            raise tree.fault(join(root, folder), "is not called kos<NN>", "rename the folder, or take it out")
     items = {item: _surfaces(tree, join(root, item)) for item in _items(tree.at(root))}
     tally, rule = Tally(), TileRule(tile, tile, minimum)
     jobs = [(item, *pair) for item, surfaces in items.items() for pair in surfaces.values()]

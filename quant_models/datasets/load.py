@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
 _BLANK = "regions left out: they show nothing but one grey value"
+_UNSEEN = "pictures are not used: no label, list or name takes them into the set"
 _REPORT_EVERY = 500  # images between two lines of progress
 
 
@@ -153,6 +154,8 @@ def resolve_options(entry: Entry, options: Mapping[str, Any]) -> dict[str, Any]:
                 f"data set {name!r}: {option} is {value!r}",
                 f"give a value like {default!r}, of type {type(default).__name__}",
             )
+        if not choices and isinstance(value, int | float) and not value >= 0:  # not a number is none either
+            raise ConfigError(f"data set {name!r}: {option} is {value!r}", "give a number of 0 or more")
         resolved[option] = value
     return resolved
 
@@ -334,6 +337,9 @@ def decode_all(
                 taken.append(sample)
                 pixels.append(pixel_digest if part is picture else _pixel_digest(part))
                 files.append(file_digest)
+    notes = [*catalog.notes, *([f"{blank} {_BLANK}"] if blank else [])]
+    if tree and (unseen := tree.unseen_pictures()):
+        notes.append(f"{len(unseen)} {_UNSEEN} ({', '.join(unseen[:3])}{', ...' if unseen[3:] else ''})")
     return {
         "class_names": tuple(catalog.class_names),
         "images": images[: len(taken)],
@@ -343,5 +349,5 @@ def decode_all(
         "sha256": tuple(files),
         "pixel_sha256": tuple(pixels),
         "parts": tuple(sample.part for sample in taken),
-        "notes": (*catalog.notes, *([f"{blank} {_BLANK}"] if blank else [])),
+        "notes": tuple(notes),
     }

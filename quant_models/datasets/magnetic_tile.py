@@ -11,8 +11,9 @@ import re
 from pathlib import PurePosixPath
 
 from quant_models.datasets.files import FileTree
+from quant_models.datasets.layouts import join
 from quant_models.datasets.records import Catalog, Sample
-from quant_models.datasets.registry import DatasetInfo, register_dataset
+from quant_models.datasets.registry import REAL, DatasetInfo, register_dataset
 
 CLASS_NAMES = ("blowhole", "break", "crack", "fray", "free", "uneven")
 _FOLDERS = ("MT_Blowhole", "MT_Break", "MT_Crack", "MT_Fray", "MT_Free", "MT_Uneven")
@@ -33,6 +34,7 @@ MAGNETIC_TILE = DatasetInfo(
     url="https://github.com/abin24/Magnetic-tile-defect-datasets.",
     layout="MT_<Class>/Imgs/exp<e>_num_<n>.jpg with a mask .png of the same name; a folder or an archive",
     needs_path=True,
+    checked=REAL,
     options={"task": ("types", "binary")},
 )
 
@@ -70,6 +72,10 @@ def _of_class(tree: FileTree, folder: str) -> list[str]:
 def open_magnetic_tile(tree: FileTree, task: str) -> Catalog:
     """List the images of the magnetic tile set."""
     root = tree.locate(*_FOLDERS, layout=MAGNETIC_TILE.layout)
+    for folder in tree.at(root).folders():
+        if folder.startswith("MT_") and folder not in _FOLDERS:
+            what = f"is of an unknown class, expected one of {', '.join(_FOLDERS)}"
+            raise tree.fault(join(root, folder), what, "rename the folder, or take it out")
     found = []
     differences = []
     for label, (folder, published) in enumerate(zip(_FOLDERS, _PUBLISHED, strict=True)):

@@ -11,6 +11,23 @@ from finnspect.errors import ConfigError
 
 from quant_models.datasets.records import Catalog
 
+#: What the options of data sets do; an option of one name means the same in every set.
+OPTIONS = {
+    "cells": "which kind of solar cells to take",
+    "images": "how many images to draw",
+    "least": "smallest side of a crop in pixels",
+    "line": "which kind of railway lines to take",
+    "minimum": "defect pixels from which a tile is defective; one with fewer, but not none, is left out",
+    "most_good": "largest number of sound tiles to keep, evenly spaced; 0 keeps all",
+    "seed": "seed of what is drawn",
+    "task": "what is told apart",
+    "texture": "which texture to take",
+    "tile": "side of the tiles in pixels",
+    "visible": "share of a part that must be seen, 0 to 1",
+}
+#: For :attr:`DatasetInfo.checked`.
+REAL = "the published set"
+
 
 @dataclass(frozen=True, slots=True)
 class DatasetInfo:
@@ -36,6 +53,9 @@ class DatasetInfo:
         Whether it is read from a folder or an archive.
     options
         Options of the loader with their defaults; a tuple lists what may be chosen, the default first.
+        :data:`OPTIONS` says what each does.
+    checked
+        What the loader was run on.
     """
 
     name: str
@@ -47,6 +67,19 @@ class DatasetInfo:
     layout: str
     needs_path: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
+    checked: str = "drawn fixtures only"
+
+    def __post_init__(self) -> None:
+        unknown = set(self.options) - set(OPTIONS)
+        assert not unknown, f"{self.name}: say in OPTIONS what {sorted(unknown)} do"
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """Options as a user writes them: the default, or all choices with the default first."""
+        return {
+            name: "|".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            for name, value in self.options.items()
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,11 +55,16 @@ def open_rsdds(tree: FileTree, line: str, tile: int, minimum: int) -> Catalog:
     tally = Tally()
     samples: list[Sample] = []
     differences: list[str] = []
-    for kind in _TYPES if line == "both" else [line]:
-        found = [at for root in roots if (tree.folder / (at := join(root, _TYPES[kind]))).is_dir()]
+    for kind, folder in _TYPES.items():
+        if line not in ("both", kind):
+            left = [join(root, folder) for root in roots if (tree.folder / root / folder).is_dir()]
+            tree.pass_over(*left)
+            tally.add(f"folder of type {kind} left out: line={line}", len(left))
+            continue
+        found = [at for root in roots if (tree.folder / (at := join(root, folder))).is_dir()]
         if len(found) != 1:
             raise DataError(
-                f"{tree.origin}: {len(found)} folders {_TYPES[kind]!r}, expected one",
+                f"{tree.origin}: {len(found)} folders {folder!r}, expected one",
                 f"fetch it, or choose one with line=; expected layout: {RSDDS.layout}",
             )
         pairs = _pairs(tree, found[0])

@@ -120,8 +120,7 @@ def _of_part(tree: FileTree, root: str, rule: TileRule, binary: bool, tally: Tal
         height, width = image_size(tree, join(defect_at, image))
         for box in boxes[image]:
             if box.inside(height, width) is None:
-                ends = (box.left, box.top, box.right, box.bottom)
-                what = f"the box {ends} lies outside {image} of {width}x{height} pixels"
+                what = f"the box {box.ends} lies outside {image} of {width}x{height} pixels"
                 raise tree.fault(table, what, "correct the file")
         labels = paint_boxes(
             height, width, boxes[image], lambda box: 1 if binary else CLASS_NAMES.index(box.name)

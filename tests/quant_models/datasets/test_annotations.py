@@ -166,7 +166,7 @@ def test_voc_and_labelme(tree):
     assert (voc.height, voc.width, voc.boxes) == (20, 30, (read.Box("dent", 1, 2, 9, 8),))
     with pytest.raises(DataError, match=r"a\.xml: .*document type"):
         read.read_voc(tree, _put(tree, "a.xml", "<!DOCTYPE x [<!ENTITY a 'b'>]>" + VOC))
-    with pytest.raises(DataError, match=r"a\.xml: <bndbox/ymax> is 'far', expected a number"):
+    with pytest.raises(DataError, match=r"a\.xml, line 1: <bndbox/ymax> is 'far', expected a number"):
         read.read_voc(tree, _put(tree, "a.xml", VOC.replace("8</ymax>", "far</ymax>")))
     labelme = read.read_labelme(tree, _put(tree, "a.json", LABELME))
     mask = labelme.shapes[0].mask(20, 30)

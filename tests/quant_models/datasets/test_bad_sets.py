@@ -433,7 +433,7 @@ BAD: list[tuple[str, Callable[[Path], Path], dict, Break, str]] = [
         drawn.escalator_voc,
         {},
         change("Annotations/000002.xml", "<xmin>4<", "<xmin>4x<"),
-        r"000002\.xml: <bndbox/xmin> is '4x'",
+        r"000002\.xml, line 1: <bndbox/xmin> is '4x'",
     ),
     (
         "insulator",
@@ -447,7 +447,7 @@ BAD: list[tuple[str, Callable[[Path], Path], dict, Break, str]] = [
         drawn.insulator,
         {},
         change("Normal_Insulators/labels/0051.xml", "insulator", "tower"),
-        r"0051\.xml: has a 'tower', expected insulator or defect",
+        r"0051\.xml, line 1: has a 'tower', expected insulator or defect",
     ),
     (
         "insulator",

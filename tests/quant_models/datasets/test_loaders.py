@@ -202,7 +202,7 @@ def test_deep_pcb_crops_and_official_split(small, load_small):
     assert types.labels[:6].tolist() == [0, 1, 2, 3, 4, 5]
     assert types.sources[0].endswith("_test.jpg#xywh=0,0,64,64")  # moved into the picture
     (note,) = types.notes
-    assert note.startswith("1 images left out") and "00041999_temp.jpg" in note
+    assert note.startswith("1 pictures are not used: no label") and "00041999_temp.jpg" in note
     split = split_dataset(types, 3)
     assert split.official and len(split.test) == 18
     assert {types.parts[i] for i in split.test} == {"test"}
@@ -383,7 +383,7 @@ WRONG = [
     (
         "deep-pcb",
         _edit("00041003.txt", "10 20 40 40", "10 20 400 40"),
-        r"the box .* leaves its image of 200x200",
+        r"00041003\.txt, line 1: the box .* leaves its image of 200x200",
     ),
     ("deep-pcb", _edit("00041003.txt", "10 20 40 40", "40 20 10 40"), r"line 1: the box .* is empty"),
     ("deep-pcb", _edit("test.txt", "00041005.txt", "00041006.txt"), r"test\.txt, line 1: .* are no pair"),
