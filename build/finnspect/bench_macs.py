@@ -6,12 +6,13 @@ Everything a unit needs is counted: weight memory, adders, accumulators, thresho
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finnspect.analysis import Resources, Technology
+from finnspect.analysis import ECP5, TECHNOLOGIES, XC7, Resources
+from finnspect.analysis.technology import Technology
 from finnspect.folding import complete_folding
 from finnspect.ir import IntType
 
@@ -21,13 +22,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Unit:
-    """A unit of ``pe`` rows and ``simd`` columns a beat; weights of 1 bit are -1 and +1."""
+    """A unit of ``pe`` rows and ``simd`` columns a beat; weights of 1 bit are -1 and +1.
+
+    Parameters
+    ----------
+    lut_a_mac, macs_a_dsp
+        At most so many LUTs for a product, at least so many products in a hard multiplier: goals, if any.
+    """
 
     w_bits: int
     a_bits: int
     style: str
     pe: int
     simd: int
+    lut_a_mac: float | None = None
+    macs_a_dsp: float | None = None
 
     @property
     def name(self) -> str:
@@ -40,13 +49,25 @@ class Unit:
         return self.pe * self.simd
 
 
-UNITS = (
-    Unit(4, 4, "lut", 8, 8),
-    Unit(2, 2, "lut", 8, 16),
-    Unit(1, 1, "lut", 16, 32),
-    Unit(4, 4, "dsp", 12, 8),
-    Unit(8, 8, "dsp", 8, 8),
-)
+#: Technology -> units. The goals in LUTs are below what FINN's formula gives: 44, 13.2 and 6.6 LUTs.
+UNITS = {
+    XC7.name: (
+        Unit(4, 4, "lut", 8, 8, lut_a_mac=36),
+        Unit(2, 2, "lut", 8, 16, lut_a_mac=10),
+        Unit(1, 1, "lut", 16, 32, lut_a_mac=5),
+        Unit(4, 4, "dsp", 12, 8, lut_a_mac=12, macs_a_dsp=3),
+        Unit(8, 8, "dsp", 8, 8, lut_a_mac=12, macs_a_dsp=2),
+    ),
+    ECP5.name: (
+        Unit(4, 4, "lut", 8, 8),
+        Unit(2, 2, "lut", 8, 16),
+        Unit(1, 1, "lut", 16, 32),
+        Unit(4, 4, "dsp", 8, 8, macs_a_dsp=2),
+        Unit(4, 4, "dsp", 8, 16, lut_a_mac=12, macs_a_dsp=2),
+    ),
+}
+KINDS = "post-synthesis, each unit by itself with all that it needs"
+QUICK = {XC7.name: UNITS[XC7.name][2:3]}
 
 
 def unit_part(unit: Unit, tech: Technology) -> Part:
@@ -73,9 +94,9 @@ def unit_part(unit: Unit, tech: Technology) -> Part:
 
 
 def measure_units(
-    technologies: Sequence[Technology], cache: Path, units: Sequence[Unit] = UNITS
+    cache: Path, units: Mapping[str, Sequence[Unit]], say: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """Return a row for each unit and technology, ``post-synthesis``.
+    """Return a row for each technology and unit, ``post-synthesis``.
 
     Raises
     ------
@@ -85,12 +106,13 @@ def measure_units(
     from finnspect.toolchains.core_synth import part_figures, synthesise_parts
 
     rows = []
-    for tech in technologies:
-        parts = [unit_part(unit, tech) for unit in units]
+    for tech, chosen in ((TECHNOLOGIES[name], chosen) for name, chosen in units.items()):
+        say(f"matrix-vector units: {tech.name}")
+        parts = [unit_part(unit, tech) for unit in chosen]
         missing = [part for part in parts if part_figures(part, tech, cache) is None]
         if missing:
             synthesise_parts(missing, tech, cache)
-        for unit, part in zip(units, parts, strict=True):
+        for unit, part in zip(chosen, parts, strict=True):
             found = part_figures(part, tech, cache) or Resources()
             row = {"unit": unit.name, "technology": tech.name, "kind": "post-synthesis", "macs": unit.macs}
             row |= {name: value for name, value in asdict(found).items() if name != "bram_bits"}
