@@ -33,8 +33,13 @@ class Batches:
             yield self._part.images[at].float(), self._part.labels[at]
 
 
-def class_weights(labels: torch.Tensor, classes: int) -> torch.Tensor | None:
-    """Return loss weights for unlike class sizes: the inverse root of each, 1 on an average image.
+def class_weights(labels: torch.Tensor, classes: int, power: float = 0.5) -> torch.Tensor | None:
+    """Return loss weights for unlike class sizes: 1 on an average image.
+
+    Parameters
+    ----------
+    power
+        Weights are sizes to the power of minus this: 0.5 for the inverse root, 1 for the inverse.
 
     Returns
     -------
@@ -45,5 +50,5 @@ def class_weights(labels: torch.Tensor, classes: int) -> torch.Tensor | None:
     present = counts[counts > 0]
     if present.max() <= _BALANCED * present.min():
         return None
-    weights = torch.where(counts > 0, counts.clamp(min=1).rsqrt(), torch.zeros_like(counts))
+    weights = torch.where(counts > 0, counts.clamp(min=1).pow(-power), torch.zeros_like(counts))
     return (weights * counts.sum() / (weights * counts).sum()).float()

@@ -71,7 +71,8 @@ class TrainConfig(BaseModel):
         Stop a phase when the validation loss has not fallen for so many epochs, and take the best of
         all epochs; None trains to the end and takes the best of the last quarter.
     balance
-        ``auto`` weights the loss where classes are of unlike size, ``none`` never.
+        ``auto`` weights the loss where classes are of unlike size, by the inverse root of the size;
+        ``full`` by the inverse itself, so that all classes count alike; ``none`` never.
     shots
         Train and validate on so many images a class; the test part stays whole.
     fold
@@ -111,7 +112,7 @@ class TrainConfig(BaseModel):
     ema_decay: float = Field(0.98, ge=0, lt=1)
     frozen_norms: float = Field(0.0, ge=0, le=1)
     patience: int | None = Field(None, ge=1)
-    balance: Literal["auto", "none"] = "auto"
+    balance: Literal["auto", "full", "none"] = "auto"
     shots: int | None = Field(None, ge=1)
     fold: tuple[int, int] | None = None
     false_alarm_rate: float = Field(0.05, gt=0, lt=1)

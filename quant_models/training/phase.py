@@ -31,8 +31,18 @@ _WARM_UP = 0.05
 #: Last share of a phase's epochs that its result is chosen from: the learning rate has fallen by then, so
 #: the weights have settled, and a lucky epoch on a small validation part cannot win early on.
 _SETTLED = 0.25
-#: Training images that batch-norm statistics are measured on before each validation.
+#: Power of a class's size in its weight in the loss.
+_BALANCE = {"auto": 0.5, "full": 1.0, "none": 0.0}
+#: Training images that batch-norm statistics are measured on before each validation, and before one
+#: whose epoch is too early to be kept.
 _STATISTICS_IMAGES = 512
+_EARLY_STATISTICS_IMAGES = 128
+
+
+def _may_be_kept(epoch: int, epochs: int, config: TrainConfig) -> bool:
+    """Whether a phase's result may be that of ``epoch``, which counts from 1."""
+    # A phase that may stop early has no last epochs to wait for.
+    return epoch > epochs * (1 - _SETTLED) or config.patience is not None
 
 
 class _Phase(lightning.LightningModule):
@@ -60,9 +70,11 @@ class _Phase(lightning.LightningModule):
         self.accuracy = torchmetrics.classification.MulticlassAccuracy(classes, average="micro")
         self.train_loss, self.val_loss = torchmetrics.MeanMetric(), torchmetrics.MeanMetric()
         self._teacher = (teacher,)  # a tuple hides it: it is neither trained nor saved
-        weights = class_weights(train.labels, classes) if config.balance == "auto" else None
+        power = _BALANCE[config.balance]
+        weights = class_weights(train.labels, classes, power) if power else None
         self.register_buffer("weights", weights, persistent=False)
         self.frozen_from = math.ceil(epochs * (1 - config.frozen_norms)) if teacher is not None else epochs
+        self.epochs = epochs
         self.first_epoch = 0
 
     @property
@@ -102,7 +114,9 @@ class _Phase(lightning.LightningModule):
     def on_validation_start(self) -> None:
         self.averaged.swap(self.net)
         if not self.frozen:
-            measure_statistics(self.net, self.sample, self.config.batch_size)
+            kept = _may_be_kept(self.first_epoch + self.current_epoch + 1, self.epochs, self.config)
+            sample = self.sample if kept else self.sample[:_EARLY_STATISTICS_IMAGES]
+            measure_statistics(self.net, sample, self.config.batch_size)
 
     def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor], _index: int) -> None:
         codes, labels = batch
@@ -211,8 +225,7 @@ class _Record(lightning.Callback):
         )
         self.history.append(result)
         # Not the accuracy: on a few hundred images it is soon 100 % by luck, the loss goes on telling.
-        # A phase that may stop early has no last epochs to wait for.
-        settled = result.epoch > self._epochs * (1 - _SETTLED) or self._config.patience is not None
+        settled = _may_be_kept(result.epoch, self._epochs, self._config)
         if settled and (self.best is None or result.val_loss < self.best.val_loss):
             self.best, self.state = result, phase.averaged.state()
         patience = self._config.patience
@@ -280,8 +293,10 @@ def run_phase(
         return PhaseResult(from_rows(finished["history"]), EpochResult(**finished["best"]))
     device = device_of(config)
     epochs = config.epochs("float" if teacher is None else "quant", len(train))
+    # Pools and batch norms of small maps take a third less time on a CPU with the channels together.
+    net.to(memory_format=torch.channels_last)
     if teacher is not None:
-        teacher.eval().requires_grad_(False).to(device)
+        teacher.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
     batches = Batches(train, config.batch_size, config.seed + (11 if teacher is None else 12))
     phase = _Phase(name, net, teacher, config, train, classes, epochs * len(batches), epochs)
     record = _Record(epochs, config, batches, progress, store, name)
@@ -292,7 +307,8 @@ def run_phase(
         progress(f"{name}: going on after epoch {len(record.history)} of {epochs}")
     _train(phase, batches, Batches(val, 256), epochs - len(record.history), device, record)
     net.load_state_dict(record.state)
-    net.cpu()
+    for one in (net,) if teacher is None else (net, teacher):
+        one.cpu().to(memory_format=torch.contiguous_format)  # as a run's files give it back
     assert record.best is not None
     if store:
         finished = {

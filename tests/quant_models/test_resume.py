@@ -139,6 +139,9 @@ def test_class_weights_even_out_unlike_classes():
     assert float(weights[labels].mean()) == pytest.approx(1)
     assert weights[2] == 0
     assert np.isfinite(weights.numpy()).all()
+    alike = class_weights(labels, 3, power=1)
+    assert float(alike[1] / alike[0]) == pytest.approx(9)
+    assert float(alike[labels].mean()) == pytest.approx(1)
 
 
 def test_frozen_norms_keep_their_statistics(make_config, tmp_path):
