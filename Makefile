@@ -55,10 +55,8 @@ lint: $(STAMP) ## ruff: rules and layout
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: $(STAMP) ## speed of the integer reference; cells, cycles and simulation speed of the bench networks
+bench: $(STAMP) ## speed of the integer reference; cells, cycles, paces and simulation speed of hardware (resumes)
 	$(BIN)/python -m finnspect.bench$(call option,--package,PACKAGE)
-	@mkdir -p '$(OUT)'
-	$(BIN)/python -m finnspect.bench_pace --json '$(OUT)/pace.json'
 	$(BIN)/python -m finnspect.bench_hardware --cache '$(OUT)/cache' --json '$(OUT)/bench.json' $(BENCH)
 
 fit-costs: $(STAMP) ## cost models of the folding search, fitted anew to synthesis of hw/rtl (an hour; resumes)

@@ -71,9 +71,7 @@ def test_goals_name_what_is_missed():
         "net-2000-10dsp, xc7: LUT a MAC: 40, at most 39.5 wanted",
     ]
     (over,) = missed(replace(small, at_most=()), row(1011.0))
-    assert (
-        over == "1 foldings of 1 networks: % over the folding bound (net-2000-10dsp): 1.1, at most 1 wanted"
-    )
+    assert over == "net-2000-10dsp: % over the folding bound: 1.1, at most 1 wanted"
 
 
 def test_goals_of_units_paces_and_speed():
