@@ -8,7 +8,9 @@ taken from a real data set.
 from __future__ import annotations
 
 import copy
+import json
 import logging
+import shlex
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +26,7 @@ from quant_models.datasets.synthetic import CLASS_NAMES, generate
 from quant_models.export_check import compare_exports
 from quant_models.qonnx_tools import execute, quiet_exporter, tidy
 from quant_models.training.config import PLACES, TrainConfig, model_label
-from quant_models.training.run_dir import Run, open_run, whole_folder
+from quant_models.training.run_dir import METRICS_FILE, Run, open_run, whole_folder
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -47,6 +49,8 @@ _METRICS = (
 )
 #: Figures of the test part.
 _TEST_METRICS = ("macro_f1", "auroc", "average_precision", "positive", "recall_at_false_alarms")
+#: Fields of a configuration that `finnspect train` has an option for.
+_OPTIONS = ("image_size", "color", "shots")
 #: Those that runs of earlier versions, or of other sets, do not have.
 _MORE_METRICS = ("weight_bits", "leading", "score_threshold", "reject", "reject_effect")
 
@@ -91,6 +95,7 @@ def export_package(
     if golden_images < 1:
         raise ConfigError(f"{golden_images} golden images were asked for", "ask for at least one")
     run = open_run(run_dir)
+    metrics = package_metrics(run)
     net = run.model()
     progress(f"exporting {run.info.config.model} to QONNX")
     model = export_qonnx_graph(net, run.input_shape, model_label(run.info.config.model))
@@ -109,7 +114,7 @@ def export_package(
                 "dataset": config.dataset,
                 "classes": run.info.classes,
                 "preprocessing": run.info.preprocessing,
-                "metrics": {**package_metrics(run), "export": comparison},
+                "metrics": {**metrics, "export": comparison},
                 "data_sha256": run.info.data_sha256,
                 "seed": config.seed,
                 "command": command or repeat_command(config),
@@ -231,32 +236,44 @@ def golden_inputs(count: int, preprocessing: Preprocessing, spare: int = 0) -> t
 
 
 def package_metrics(run: Run) -> dict[str, Any]:
-    """Return the metrics of a run that go into its package: all that do not change from run to run."""
-    test = run.metrics["quantized"]["test"]
-    chosen = {key: run.metrics[key] for key in _METRICS}
-    return {
-        **chosen,
-        **{key: run.metrics[key] for key in _MORE_METRICS if key in run.metrics},
-        "test_balanced_accuracy": test["balanced_accuracy"],
-        "test_per_class": test["per_class"],
-        "test_confusion": test["confusion"],
-        **{f"test_{key}": test[key] for key in _TEST_METRICS if key in test},
-    }
+    """Return the metrics of a run that go into its package: all that do not change from run to run.
+
+    Raises
+    ------
+    ConfigError
+        The run has not the figures that a package must have.
+    """
+    try:
+        test = run.metrics["quantized"]["test"]
+        return {
+            **{key: run.metrics[key] for key in _METRICS},
+            **{key: run.metrics[key] for key in _MORE_METRICS if key in run.metrics},
+            "test_balanced_accuracy": test["balanced_accuracy"],
+            "test_per_class": test["per_class"],
+            "test_confusion": test["confusion"],
+            **{f"test_{key}": test[key] for key in _TEST_METRICS if key in test},
+        }
+    except (KeyError, TypeError) as error:
+        what = f"no {error}" if isinstance(error, KeyError) else "another form"
+        raise ConfigError(
+            f"{run.path / METRICS_FILE} has {what}: another version of finnspect made the run",
+            "train again, with this version",
+        ) from error
 
 
 def repeat_command(config: TrainConfig) -> str:
-    """Return a command that repeats a run, without any path of the machine it ran on."""
-    words = {"model", "dataset", "data", "seed"}
-    special = config.model_dump(mode="json", exclude_defaults=True, exclude=words | PLACES)
-    data = "" if config.data is None else f" --data {config.data.name}"
-    model = model_label(config.model)
-    if special:
-        values = {"model": model, "dataset": config.dataset, "seed": config.seed, **special}
-        listed = ", ".join(f"{key}={value!r}" for key, value in values.items())
-        return (
-            f"quant_models.train.train(TrainConfig({listed}, data=..., run_dir=...)), then finnspect export"
-        )
-    return (
-        f"finnspect train --model {model} --dataset {config.dataset}{data} --seed {config.seed}, "
-        "then finnspect export"
-    )
+    """Return the command line that repeats a run, without any path of the machine it ran on."""
+    words = ["finnspect", "train", "--model", model_label(config.model), "--dataset", config.dataset]
+    if config.data is not None:
+        words += ["--data", config.data.name]
+    for key, value in config.dataset_options.items():
+        words += ["--data-option", f"{key}={value}"]
+    words += ["--seed", str(config.seed)]
+    own = {"model", "dataset", "data", "dataset_options", "seed"}
+    special = config.model_dump(mode="json", exclude_defaults=True, exclude=own | PLACES)
+    for key, value in special.items():
+        if key in _OPTIONS:
+            words += [f"--{key.replace('_', '-')}", str(value)]
+        else:
+            words += ["--set", f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
+    return f"{shlex.join(words)}, then finnspect export"

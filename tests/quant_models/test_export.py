@@ -1,19 +1,30 @@
 import hashlib
 import json
+import shlex
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from finnspect import flow
+from finnspect.cli import run
 from finnspect.errors import ConfigError, PackageError
 from finnspect.package import ModelPackage
 from finnspect.paths import PACKAGES_DIR
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 
-from quant_models.export import export_package, export_qonnx_graph, golden_inputs, repeat_command
+from quant_models.export import (
+    export_package,
+    export_qonnx_graph,
+    golden_inputs,
+    package_metrics,
+    repeat_command,
+)
 from quant_models.models import build_float_twin, build_model
 from quant_models.qonnx_tools import execute, tidy, with_batch
-from quant_models.train import TrainConfig
+from quant_models.train import AugmentConfig, TrainConfig
 from quant_models.training.calibrate import quantize_from
 
 SHIPPED = sorted(path for path in PACKAGES_DIR.iterdir() if path.is_dir())
@@ -208,8 +219,57 @@ def test_command_repeats_the_run_without_paths(tmp_path):
     assert repeat_command(plain) == (
         "finnspect train --model cnv_w4a4 --dataset neu-det --data NEU.tar.xz --seed 3, then finnspect export"
     )
-    special = repeat_command(plain.model_copy(update={"float_epochs": 2}))
-    assert "float_epochs=2" in special and str(tmp_path) not in special
+
+
+def test_the_command_that_a_package_names_makes_the_same_run(tmp_path, monkeypatch):
+    seen = []
+
+    def stop(request, *_args, **_kwargs):
+        seen.append(request)
+        raise ConfigError("far enough", "none")
+
+    monkeypatch.setattr(flow, "train", stop)
+    config = TrainConfig(
+        run_dir=tmp_path,
+        dataset="deep-pcb",
+        data=tmp_path / "Deep PCB.tar.xz",
+        dataset_options={"task": "binary", "least": 32},
+        model="cnv-x0.5_w4a4",
+        image_size=32,
+        color="rgb",
+        float_epochs=2,
+        shots=7,
+        fold=(1, 4),
+        device="cpu",
+        balance="none",
+        patience=3,
+        augment=AugmentConfig(noise=0, flips=False),
+    )
+    command = repeat_command(config)
+    assert str(tmp_path) not in command
+    words = shlex.split(command.removesuffix(", then finnspect export"))
+    assert words[0] == "finnspect" and run(words[1:]) == 1
+    (request,) = seen
+    again = TrainConfig(**request.fields(), run_dir=tmp_path, data=tmp_path / request.data)
+    assert again == config
+
+
+def test_a_run_without_the_figures_of_a_package_is_refused(tiny_run, tmp_path, capsys):
+    old = shutil.copytree(tiny_run.path, tmp_path / "run")
+    document = json.loads((old / "metrics.json").read_text())
+    later = ("weight_bits", "leading", "reject", "reject_effect")
+    without = {key: value for key, value in document.items() if key not in later}
+    assert "reject" not in package_metrics(replace(tiny_run, metrics=without))  # it has what is needed
+    for key in ("kind", "weights", "quantized", "epochs"):
+        broken = {name: value for name, value in document.items() if name != key}
+        with pytest.raises(ConfigError, match=f"metrics.json has no '{key}'"):
+            package_metrics(replace(tiny_run, metrics=broken))
+    for broken in ({**document, "quantized": {"test": {"accuracy": 1}}}, {"test_accuracy": 1}, []):
+        (old / "metrics.json").write_text(json.dumps(broken))
+        assert run(["export", str(old), "--output", str(tmp_path / "package")]) == 1
+        said = capsys.readouterr().err
+        assert "metrics.json has" in said and "train again" in said and "Traceback" not in said
+        assert not (tmp_path / "package").exists()
 
 
 def test_images_on_a_threshold_are_no_golden_images(tiny_run, monkeypatch):
