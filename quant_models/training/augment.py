@@ -50,7 +50,8 @@ class Augment:
         x = torch.where(self._random(n, device) < 0.5, x.flip(-1), x)
         x = torch.where(self._random(n, device) < 0.5, x.flip(-2), x)
         swap = self._random(n, device) < 0.5
-        return torch.where(swap, x.transpose(-1, -2), x) if x.shape[-1] == x.shape[-2] else x
+        square = x.shape[-1] == x.shape[-2]
+        return torch.where(swap, x.transpose(-1, -2), x) if square and self._config.turns else x
 
     def _shift(self, x: torch.Tensor) -> torch.Tensor:
         n, _, height, width = x.shape

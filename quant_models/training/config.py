@@ -19,7 +19,10 @@ class AugmentConfig(BaseModel):
     Parameters
     ----------
     flips
-        Mirror and, where the image is square, turn by quarter turns.
+        Mirror.
+    turns
+        With ``flips`` and square images: turn by quarter turns too. Not for surfaces that are always
+        seen the same way, as ground or rolled parts are.
     shift
         Largest shift, as a fraction of the side; uncovered pixels mirror the image.
     contrast, brightness
@@ -31,6 +34,7 @@ class AugmentConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     flips: bool = True
+    turns: bool = True
     shift: float = Field(0.125, ge=0, le=0.5)
     contrast: float = Field(0.2, ge=0, lt=1)
     brightness: float = Field(20.0, ge=0, le=127)
