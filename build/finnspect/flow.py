@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -318,11 +320,13 @@ def build(request: BuildRequest, progress: Progress | None = None) -> BuildResul
         See its kinds: package, configuration, unsupported model, size, tools, timing, verification.
     """
     from finnspect.build_stages import Build
-    from finnspect.report.model import load_report
+    from finnspect.report.model import REFUSED, load_report
 
-    request.check()
-    package = ModelPackage.load(find_package(request.package))
-    config = request.load_config(package.info.model)
+    asked = {"package": request.package, "board": request.board, "toolchain": request.toolchain}
+    with refusal_reported(request.out, REFUSED, asked, progress):
+        request.check()
+        package = ModelPackage.load(find_package(request.package))
+        config = request.load_config(package.info.model)
     root = build_folder(request.out, package, request.board)
     with StageRunner(root, progress) as runner:
         board, toolchain = request.load_board(), request.load_toolchain()
@@ -332,10 +336,37 @@ def build(request: BuildRequest, progress: Progress | None = None) -> BuildResul
         except Exception as error:
             _report_failure(error, runner, package, board, toolchain)
             raise
-        shutil.rmtree(root / FAILED_REPORT, ignore_errors=True)
+        for folder in (root, request.out):  # a refused build may have had no folder of its own
+            shutil.rmtree(folder / FAILED_REPORT, ignore_errors=True)
     path = reported.folder / "report.json"
     deployed = find_deploy(root) if stages.deploys else None
     return BuildResult(root, load_report(path), path, deployed, tuple(runner.results))
+
+
+@contextmanager
+def refusal_reported(
+    out: Path, stage: str, asked: Mapping[str, str | None], progress: Progress | None = None
+) -> Iterator[None]:
+    """Write a report where the block fails, which is before a build's first stage; the error goes on.
+
+    Parameters
+    ----------
+    stage
+        ``REFUSED`` or ``TRAINING`` of the report's model.
+    asked
+        What to build as it was asked for: package, or dataset and model; board, toolchain.
+    """
+    try:
+        yield
+    except Exception as error:
+        try:
+            from finnspect.report.failed import write_refusal
+
+            path = write_refusal(out, stage, {k: v for k, v in asked.items() if v is not None}, error)
+            (progress or Progress()).line(f"failed; a report that says where and why: {path}")
+        except Exception:
+            logger.exception("no report of the failure was written")
+        raise
 
 
 def _report_failure(

@@ -13,7 +13,7 @@ from finnspect.report.model import Figure
 from finnspect.report.summary import number
 from rich.console import Console
 
-SCHEMA_FILE = ROOT / "docs" / "report.schema.json"
+SCHEMA_FILE = ROOT / "build" / "finnspect" / "report" / "report.schema.json"
 
 
 def _figure(value, unit="cycles", kind="simulated"):

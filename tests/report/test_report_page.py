@@ -3,22 +3,26 @@
 import json
 import os
 import re
+import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 
+import finnspect.report
 import jsonschema
 import numpy as np
 import pytest
 import sample_report as sample
 from chromium_bench import chromium
 from finnspect.cli import run
-from finnspect.paths import ROOT
 from finnspect.report.compare import compare, comparison_page
 from finnspect.report.failed import write_failed
 from finnspect.report.html import KINDS, page, verdict
 from finnspect.report.model import Report, failed_schema
 from PIL import Image
 
-WIDE, NARROW = (1280, 900), (375, 780)
+WIDE, NARROW = (1440, 900), (390, 844)
+#: Shipped beside the module, so that they are in the wheel.
+SCHEMAS = Path(finnspect.report.__file__).parent
 SECTIONS = {
     "report": [
         *("summary", "network", "layers", "resources", "bottleneck", "timing", "floorplan"),
@@ -135,6 +139,38 @@ def test_the_summary_fits_one_screen_and_paper_hides_the_links(pages, browser):
     browser.command("Emulation.setEmulatedMedia", media="")
 
 
+#: Pixels that a sheet of A4 has beside its margins, as the page's style has them: upright and across.
+UPRIGHT, ACROSS = int((210 - 24) / 25.4 * 96), int((297 - 20) / 25.4 * 96)
+
+
+def test_on_paper_no_table_is_cut(pages, browser):
+    for name, selector, width in (
+        ("report", "section:not(#layers, #finn) table, header table, svg, img, pre", UPRIGHT),
+        ("report", "#layers table, #finn table", ACROSS),
+        ("compare", "svg, pre, #folding table", UPRIGHT),
+        ("compare", "#table table", ACROSS),
+        ("failed", "table, svg, pre", UPRIGHT),
+    ):
+        browser.size(width, 900)
+        browser.go(pages[name].as_uri())
+        browser.command("Emulation.setEmulatedMedia", media="print")
+        edges = browser.value(
+            f"[...document.querySelectorAll({selector!r})].map(e => e.getBoundingClientRect().right)"
+        )
+        browser.command("Emulation.setEmulatedMedia", media="")
+        assert edges and max(edges) <= width + 1, (name, selector, max(edges))
+
+
+def test_tables_have_headers_and_pages_a_title_and_one_main_part(pages):
+    for name in SECTIONS:
+        text = pages[name].read_text()
+        assert text.count("<main>") == text.count("</main>") == text.count("<h1>") == 1
+        assert re.search(r"<title>[^<]{6,}</title>", text) and '<html lang="en">' in text
+        assert not re.findall(r"<th(?![^>]*scope=)[ >]", text), "a header that says not what it heads"
+        for body in re.findall(r"<tbody>(.*?)</tbody>", text, re.DOTALL):
+            assert body.count("<tr") == body.count('scope="row"'), "a row without a header"
+
+
 def test_every_figure_carries_its_kind(pages):
     text = pages["report"].read_text()
     marks = re.findall(r'<span class="fig">[^<]*(<abbr class="kind k-([a-z-]+)")?', text)
@@ -176,6 +212,23 @@ def test_the_command_writes_the_page_beside_the_report(build, tmp_path, capsys):
     assert f"page: {build / 'report' / 'report.html'}" in capsys.readouterr().out.replace("\n", "")
 
 
+def test_pictures_of_another_training_are_refused(build, tmp_path, capsys):
+    other = tmp_path / "run"
+    shutil.copytree(build / "run", other)
+    (other / "metrics.json").write_text('{"test_accuracy": 0.8}')
+    target = tmp_path / "page.html"
+    for run_folder, said in ((other, "says otherwise"), (tmp_path, "is not there")):
+        assert run(["report", str(build), "--run", str(run_folder), "--html", str(target)]) == 1
+        assert said in capsys.readouterr().err
+    assert not target.exists()
+    # The build's own run may have been trained anew since: its pictures are then left out.
+    shutil.copytree(build, tmp_path / "block")
+    shutil.copy(other / "metrics.json", tmp_path / "block" / "run")
+    assert run(["report", str(tmp_path / "block"), "--html", str(target)]) == 0
+    accuracy = target.read_text().partition('id="accuracy"')[2].partition('id="finn"')[0]
+    assert "<svg" in accuracy and "<img" not in accuracy
+
+
 def test_without_a_name_the_last_build_is_shown(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run(["report"]) != 0
@@ -198,8 +251,8 @@ def test_a_failed_build_is_told_before_an_earlier_report(tmp_path, capsys):
     assert "report.failed/report.html" in said.replace("\n", "")
     assert run(["report", str(root), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    schema = ROOT / "docs" / "failed_report.schema.json"
-    assert schema.read_text() == failed_schema()
+    schema = SCHEMAS / "failed_report.schema.json"
+    assert schema.read_text() == failed_schema(), "write it again, with report.model.failed_schema()"
     jsonschema.validate(document, json.loads(schema.read_text()))
     assert run(["report", str(root / "report" / "report.json")]) == 0
     assert "exactness" in capsys.readouterr().out
@@ -208,7 +261,7 @@ def test_a_failed_build_is_told_before_an_earlier_report(tmp_path, capsys):
 def test_the_failed_page_says_where_and_why(pages):
     text = pages["failed"].read_text()
     for part in (
-        "Stopped in stage simulation: VerificationError",
+        "It failed in stage simulation: VerificationError",
         "got 4, expected &lt;5&gt;",
         "report this",
         'class="node failed"',

@@ -11,6 +11,7 @@ from finnspect.report import charts
 from finnspect.report.graph import graph_svg, layout, nodes_of
 from finnspect.report.instances import cells_by_layer, owner
 from finnspect.report.model import Edge, Report
+from finnspect.report.pictures import products
 from finnspect.toolchains.floorplan import save_floorplan
 
 
@@ -51,6 +52,21 @@ def test_the_front_holds_what_nothing_beats():
     points = [(1, 1), (2, 3), (2, 2), (3, 3), (4, 5)]
     assert charts.front(points) == [0, 1, 4]
     assert charts.front([(1, 1), (1, 1)]) == [0, 1]  # equals do not beat each other
+
+
+def test_roofs_are_what_units_and_streams_allow():
+    report = Report.model_validate(sample.document())
+    layers = {layer.name: layer for layer in report.layers}
+    frame = report.performance.cycles_per_frame.value
+    rows = {name: values for name, *values in products(report)}
+    assert list(rows) == ["stem", "left", "right", "dense"]
+    made, units, fed = rows["right"]  # 16 x 16 pixels of 8 channels, to 8 channels, PE 4, SIMD 8
+    assert (made, units, fed) == (16 * 16 * 8 * 8 / frame, 32, 8 * 8)
+    # Behind a window that takes 8 channels a beat: what feeds it is the map, not the window's output.
+    assert layers["left_window"].simd == 8 and rows["left"][2] == 8 * 8
+    depthwise = report.layers[1].model_copy(update={"kind": "depthwise", "simd": None})
+    other = report.model_copy(update={"layers": [depthwise]})
+    assert products(other) == [("stem", 16 * 16 * 8 / frame, 4, 4)]
 
 
 def test_charts_are_the_same_every_time():

@@ -103,8 +103,9 @@ def command(
     Results are in OUT/PACKAGE-BOARD.
     """
     from finnspect.errors import ConfigError
-    from finnspect.flow import BuildRequest, build, train_and_export
+    from finnspect.flow import BuildRequest, build, refusal_reported, train_and_export
     from finnspect.progress import for_terminal
+    from finnspect.report.model import REFUSED, TRAINING
     from finnspect.toolchains.registry import choose
 
     progress = for_terminal()
@@ -134,21 +135,27 @@ def command(
             "options of a training are given, but no data set",
             "name the set to train on, as --dataset neu-det (make: DATASET=...), or leave them out",
         )
-    choice = choose(toolchain, board)
-    for line in choice.said:
-        progress.line(line)
-    request = BuildRequest(
-        package=package or DEFAULT_PACKAGE,
-        board=choice.board,
-        toolchain=choice.toolchain,
-        config=config,
-        out=out,
-        folding=folding,
-        target_fps=target_fps,
-    )
-    request.check()
+    asked = {"package": package, "dataset": dataset, "model": model, "board": board, "toolchain": toolchain}
+    if dataset is None:
+        asked |= {"package": package or DEFAULT_PACKAGE, "model": None}
+    with refusal_reported(out, REFUSED, asked, progress):
+        choice = choose(toolchain, board)
+        for line in choice.said:
+            progress.line(line)
+        request = BuildRequest(
+            package=package or DEFAULT_PACKAGE,
+            board=choice.board,
+            toolchain=choice.toolchain,
+            config=config,
+            out=out,
+            folding=folding,
+            target_fps=target_fps,
+        )
+        request.check()
     if training is not None:
-        request = request.with_package(*train_and_export(training, out, progress))
+        asked |= {"board": choice.board, "toolchain": choice.toolchain}
+        with refusal_reported(out, TRAINING, asked, progress):
+            request = request.with_package(*train_and_export(training, out, progress))
     result = build(request, progress)
     if as_json:
         typer.echo(result.report.to_json(), nl=False)

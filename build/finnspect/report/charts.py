@@ -197,26 +197,80 @@ def floor(name: str, tiles: Mapping[str, Sequence[Sequence[int]]], title: str) -
     """
     largest = sorted(tiles, key=lambda owner: (owner == REST, -sum(tile[2] for tile in tiles[owner])))
     markers = "sD^ovPX*"
+    named = {owner: number for number, owner in enumerate(largest[: len(markers)]) if owner != REST}
 
     def draw(axes: Axes) -> None:
-        for number, owner in enumerate(largest):
+        for owner in largest:
             own = [tile for tile in tiles[owner] if tile[2]]
-            named = number < len(markers) and owner != REST
+            number = named.get(owner)
             axes.scatter(
                 [tile[0] for tile in own], [tile[1] for tile in own],
                 s=[3 + min(tile[2], 16) * 0.5 for tile in own], linewidths=0,
-                marker=markers[number] if named else ".", color=COLOURS[number] if named else "#9aa3ab",
-                label=owner if named else None, rasterized=True,
+                marker="." if number is None else markers[number],
+                color="#9aa3ab" if number is None else COLOURS[number],
+                label=None if number is None else owner, rasterized=True,
             )  # fmt: skip
         axes.set_aspect("equal")
         axes.invert_yaxis()
         axes.set_xlabel("column")
         axes.set_ylabel("row")
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, frameon=False, fontsize=10,
+        for owner, (x, y) in _places({owner: tiles[owner] for owner in named}).items():
+            axes.text(x, y, owner, ha="center", va="center", fontsize=10,
+                      bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1})  # fmt: skip
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, frameon=False, fontsize=10,
                     markerscale=2.5, columnspacing=1.0, handletextpad=0.2)  # fmt: skip
 
     words = ", ".join(f"{owner} in {len(tiles[owner])} tiles" for owner in largest)
-    return _svg(name, 420, draw, title, words)
+    return _svg(name, 470, draw, title, words)
+
+
+def _places(tiles: Mapping[str, Sequence[Sequence[int]]]) -> dict[str, tuple[float, float]]:
+    """Return where each owner's name stands: at its middle tile, moved down where another name is."""
+    placed: dict[str, tuple[float, float]] = {}
+    rows = [tile[1] for own in tiles.values() for tile in own]
+    line = (max(rows) - min(rows) + 1) / 20 if rows else 0.0
+    for owner, own in tiles.items():
+        x, y = (sorted(tile[axis] for tile in own)[len(own) // 2] for axis in (0, 1))
+        while any(abs(y - other) < line and abs(x - at) < 6 * line for at, other in placed.values()):
+            y += line / 2
+        placed[owner] = (x, y)
+    return placed
+
+
+def roofs(name: str, rows: Sequence[tuple[str, float, float, float]], title: str) -> str:
+    """Return a roofline a layer: products a cycle as they are made, under the two roofs above them.
+
+    Parameters
+    ----------
+    rows
+        Layer; products a cycle made, that its units could make, that its input stream could feed.
+    """
+    kinds = (
+        ("made", "o", COLOURS[0], 40),
+        ("units' roof", "|", COLOURS[3], 200),
+        ("stream's roof", ">", "#5a6773", 30),
+    )
+
+    def draw(axes: Axes) -> None:
+        for index, (_, *values) in enumerate(rows):
+            axes.plot([values[0], min(values[1:])], [index, index], color=COLOURS[0], linestyle=":", zorder=1)
+        for number, (label, marker, colour, size) in enumerate(kinds):
+            axes.scatter([row[number + 1] for row in rows], range(len(rows)), marker=marker, s=size,
+                         color=colour, linewidths=2.5 if marker == "|" else 1, label=label)  # fmt: skip
+        axes.set_xscale("log")
+        _rows(axes, [row[0] for row in rows])
+        axes.set_xlabel("products a cycle")
+        axes.xaxis.set_major_formatter(_short)
+        axes.grid(axis="x", color="#e3e7ea", linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, fontsize=10,
+                    columnspacing=1.2, handletextpad=0.2)  # fmt: skip
+
+    words = "; ".join(
+        f"{layer}: {made:,.3g} of {units:,.0f} by its units, its stream could feed {fed:,.0f}"
+        for layer, made, units, fed in rows
+    )
+    return _svg(name, 90 + 24 * len(rows), draw, title, f"Products a cycle. {words}")
 
 
 def front(points: Sequence[tuple[float, float]], less_is_better: bool = True) -> list[int]:

@@ -132,8 +132,8 @@ def bottleneck(graph: DataflowGraph, folding: Folding, board: Board, styles: Map
         cycles=_estimated(after.cycles, "cycles"),
         costs={name: _estimated(getattr(now, name) - getattr(was, name), "cells") for name in _RESOURCES},
         fits=fits,
-        words=f"{len(slowest)} of {len(cycles)} layers need {bound:,} cycles a frame; all of them must move "
-        f"to reach {after.cycles:,}, which {after.layer} needs.",
+        words=f"{len(slowest)} of {len(cycles)} layers need {bound:,} cycles a frame (estimated); all of "
+        f"them must move to reach {after.cycles:,} (estimated), which {after.layer} needs.",
     )
 
 

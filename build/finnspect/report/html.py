@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import jinja2
 from markupsafe import Markup
 
 from finnspect.report.graph import graph_svg, nodes_of, nodes_of_edges
 from finnspect.report.model import FailedReport, Figure, Report
-from finnspect.report.pictures import report_charts, run_pictures
+from finnspect.report.pictures import products, report_charts, run_pictures
 from finnspect.report.tables import (
     NETLIST_NAMES,
     RESOURCE_KINDS,
@@ -23,9 +22,6 @@ from finnspect.report.tables import (
     real_names,
     resource_rows,
 )
-
-if TYPE_CHECKING:
-    pass
 
 #: Kind -> what it means.
 KINDS = {
@@ -113,6 +109,16 @@ def _faster(report: Report) -> Figure | None:
     return Figure(value=round(fps, 1), unit="frames/s", kind="estimated", source="clock / folding bound")
 
 
+def _used(report: Report) -> Figure:
+    """Return how many multiplying units work in a cycle, on average over a frame."""
+    return Figure(
+        value=round(sum(made for _, made, *_ in products(report)), 1),
+        unit="cells",
+        kind="computed" if report.performance.cycles_per_frame.kind == "simulated" else "estimated",
+        source="products of a frame / cycles a frame",
+    )
+
+
 def _network(report: Report) -> str:
     detail = report.detail
     if detail is None:
@@ -140,7 +146,7 @@ def page(report: Report, folder: Path | None = None, run: Path | None = None) ->
     """
     charts_of = {name: Markup(svg) for name, svg in report_charts(report, folder).items()}
     pictures = run_pictures(report, folder, run)
-    names = {"resources", "busy", "cells", "timing", "confusion", "floor"}
+    names = {"resources", "busy", "cells", "roofs", "timing", "confusion", "floor"}
     return environment().get_template("report.html.j2").render(
         title=f"{report.package.name} on {report.board.name}",
         version=report.finnspect,
@@ -162,6 +168,8 @@ def page(report: Report, folder: Path | None = None, run: Path | None = None) ->
         finn=finn_rows(report),
         latency=_latency(report),
         faster=_faster(report),
+        used=_used(report),
+        units=f"{sum(units for _, _, units, _ in products(report)):,}",
     )  # fmt: skip
 
 
@@ -171,9 +179,10 @@ def failed_page(report: FailedReport) -> str:
     if report.edges:
         network = graph_svg(nodes_of_edges(report.edges, report.layer), report.edges, "Layers of the network")
     return environment().get_template("failed.html.j2").render(
-        title=f"{report.package.name} on {report.board}: failed",
+        title=f"{report.title}: failed",
         version=report.finnspect,
         created=report.created,
         report=report,
+        stage_name=report.stage or "between two stages",
         network=Markup(network),
     )  # fmt: skip

@@ -13,7 +13,9 @@ from finnspect.errors import PackageError
 FORMAT = "finnspect-report"
 FORMAT_VERSION = 2
 FAILED_FORMAT = "finnspect-failed-report"
-FAILED_FORMAT_VERSION = 1
+FAILED_FORMAT_VERSION = 2
+#: Stage of a failed report where no stage of the build had begun.
+REFUSED, TRAINING = "refused", "training"
 
 #: How a figure was come by.
 Kind = Literal["estimated", "simulated", "post-synthesis", "post-route", "measured", "computed"]
@@ -253,13 +255,18 @@ class FailedReport(_Strict):
     """Contents of ``report.failed/report.json``: where and why the last build stopped."""
 
     format: Literal["finnspect-failed-report"] = FAILED_FORMAT
-    format_version: Literal[1] = FAILED_FORMAT_VERSION
+    format_version: Literal[1, 2] = FAILED_FORMAT_VERSION
     finnspect: str
     created: str = Field(description="UTC, ISO 8601")
-    package: PackageReport
-    board: str
-    toolchain: str
-    stage: str | None = Field(description="the stage that failed; null between two stages")
+    asked: dict[str, str] = Field(
+        default_factory=dict, description="what to build, as it was asked for: package or dataset, board, ..."
+    )
+    package: PackageReport | None = Field(description="null where none could be read, or none was made yet")
+    board: str | None = Field(description="null where none was named and none could be chosen")
+    toolchain: str | None = Field(description="null where none was named and none could be chosen")
+    stage: str | None = Field(
+        description="the stage that failed; `refused` before any, `training` before those, null between two"
+    )
     error: str = Field(description="kind of the error, as ResourceError")
     message: str
     remedy: str | None
@@ -271,19 +278,40 @@ class FailedReport(_Strict):
     machine: Machine
     earlier: bool = Field(default=False, description="whether an earlier build left a whole report")
 
+    @property
+    def title(self) -> str:
+        """What was to be built, as far as it is known."""
+        asked = self.asked
+        name = self.package.name if self.package else asked.get("package") or asked.get("dataset")
+        return f"{name or 'a package'} on {self.board or 'no board'}"
+
+    @property
+    def where(self) -> str:
+        """Where it stopped, in words that follow the name of what was to be built."""
+        if self.stage == REFUSED:
+            return "was refused before any work"
+        if self.stage == TRAINING:
+            return "failed in its training"
+        return f"failed in stage {self.stage}" if self.stage else "failed between two stages"
+
     def to_json(self) -> str:
         """Return the text of the file."""
         return json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
 
 
+def _schema(model: type[BaseModel], name: str, version: int) -> str:
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"urn:{name}:{version}"}
+    return json.dumps(head | model.model_json_schema(), indent=1) + "\n"
+
+
 def schema() -> str:
-    """Return the JSON schema of ``report.json``; ``docs/report.schema.json`` is this text."""
-    return json.dumps(Report.model_json_schema(), indent=1) + "\n"
+    """Return the JSON schema of ``report.json``; ``report.schema.json`` beside this module is this text."""
+    return _schema(Report, FORMAT, FORMAT_VERSION)
 
 
 def failed_schema() -> str:
-    """Return the JSON schema of a failed build's report: ``docs/failed_report.schema.json``."""
-    return json.dumps(FailedReport.model_json_schema(), indent=1) + "\n"
+    """Return that of a failed build's report, which is ``failed_report.schema.json``."""
+    return _schema(FailedReport, FAILED_FORMAT, FAILED_FORMAT_VERSION)
 
 
 def report_file(path: Path) -> Path:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+from itertools import pairwise
 from pathlib import Path
 
+from finnspect.errors import ConfigError
 from finnspect.report import charts
 from finnspect.report.model import Figure, Report
 from finnspect.report.tables import best, main_cells, real_names
@@ -36,6 +38,9 @@ def report_charts(report: Report, folder: Path | None) -> dict[str, str]:
         found["cells"] = charts.groups(
             "cells", [layer.name for layer in rows], series, f"{real[0]} by layer", f"cells ({real[0]})"
         )
+    rows = products(report)
+    if rows:
+        found["roofs"] = charts.roofs("roofs", rows, "Products a cycle of each layer, and its roofs")
     if detail is not None and detail.timing.slack is not None:
         found["timing"] = _timing_chart(report)
     confusion = report.package.metrics.get("test_confusion")
@@ -72,6 +77,27 @@ def _busy_chart(report: Report) -> str:
     return charts.shares("busy", rows, "How busy each layer is")
 
 
+def products(report: Report) -> list[tuple[str, float, float, float]]:
+    """Return, of each layer that multiplies, its name and three numbers of products a cycle.
+
+    They are: those made, over all cycles of a frame; those that its units could make, PE times SIMD; those
+    that the stream in front of it, or of its window, could feed at a beat a cycle.
+    """
+    frame = report.performance.cycles_per_frame.value
+    found = []
+    for before, layer in pairwise([None, *report.layers]):
+        if layer.weight_type is None:
+            continue
+        height, width, depth = layer.input_shape
+        made = height * width * depth * (1 if layer.kind == "depthwise" else layer.output_shape[2])
+        window = before is not None and before.kind == "sliding_window"
+        reads = before if window and before.output_shape == layer.input_shape else layer
+        height, width, channels = reads.input_shape
+        beats = height * width * channels / min(reads.simd or reads.pe or 1, channels)
+        found.append((layer.name, made / frame, (layer.pe or 1) * (layer.simd or 1), made / beats))
+    return found
+
+
 def _timing_chart(report: Report) -> str:
     assert report.detail is not None
     timing = report.detail.timing
@@ -96,9 +122,21 @@ def _tiles(report: Report, folder: Path | None) -> dict[str, list[list[int]]]:
 
 
 def run_pictures(report: Report, folder: Path | None, run: Path | None) -> list[tuple[str, str, str]]:
-    """Return the pictures of the training run: name, what it shows, the picture as a data address."""
+    """Return the pictures of the training run: name, what it shows, the picture as a data address.
+
+    Raises
+    ------
+    ConfigError
+        ``run`` is no run, or not the one that the package was exported from.
+    """
+    if run is not None and not _is_of(report, run):
+        raise ConfigError(
+            f"{run} is not the training run of {report.package.name}: its metrics.json "
+            + ("says otherwise" if (run / "metrics.json").is_file() else "is not there"),
+            "give the run that the package was exported from, as OUT/NAME/train/run",
+        )
     name = report.files.get("training run")
-    if run is None and folder is not None and name is not None:
+    if run is None and folder is not None and name is not None and _is_of(report, folder / name):
         run = folder / name
     if run is None:
         return []
@@ -107,3 +145,14 @@ def run_pictures(report: Report, folder: Path | None, run: Path | None) -> list[
         for picture, text in _PICTURES.items()
         if (run / f"{picture}.png").is_file()
     ]
+
+
+def _is_of(report: Report, run: Path) -> bool:
+    """Whether the package comes from this run: all metrics that both hold are equal, accuracy among them."""
+    try:
+        found = json.loads((run / "metrics.json").read_text())
+    except (OSError, ValueError):
+        return False
+    known = report.package.metrics
+    both = found.keys() & known.keys()
+    return "test_accuracy" in both and all(found[name] == known[name] for name in both)
