@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 
 import pytest
 import sample_report as sample
@@ -13,6 +14,7 @@ from finnspect.report.instances import cells_by_layer, owner
 from finnspect.report.model import Edge, Report
 from finnspect.report.pictures import products
 from finnspect.toolchains.floorplan import save_floorplan
+from matplotlib.figure import Figure
 
 
 def _edges(*pairs):
@@ -52,6 +54,21 @@ def test_the_front_holds_what_nothing_beats():
     points = [(1, 1), (2, 3), (2, 2), (3, 3), (4, 5)]
     assert charts.front(points) == [0, 1, 4]
     assert charts.front([(1, 1), (1, 1)]) == [0, 1]  # equals do not beat each other
+
+
+def test_labels_cover_neither_points_nor_each_other_and_no_axis_goes_beyond_its_bounds():
+    points = [("1: 99.6 %", 11445, 99.6), ("2: 99.6 %", 11471, 99.6), ("3", 12332, 100.0), ("4", 26550, 92.0)]
+    svg = charts.scatter("s", points, "t", ("LUT", "accuracy, %"), (0.0, 100.0))
+    assert ">100<" in svg and not re.search(r">10[1-9](\.\d+)?<", svg)
+    figure = Figure()
+    axes = figure.add_subplot(xlim=(10000, 30000), ylim=(90, 100))
+    charts._labels(axes, points)
+    wide = {label: 0.02 * len(label) + 0.01 for label, *_ in points}
+    boxes = [(text.xyann[0], text.xyann[0] + wide[text.get_text()], text.xyann[1]) for text in axes.texts]
+    marks = [((x - 10000) / 20000, (x - 10000) / 20000, (y - 90) / 10) for _, x, y in points]
+    for (a, b, up), (c, d, other) in itertools.combinations(boxes + marks, 2):
+        if (a, c) not in itertools.product([mark[0] for mark in marks], repeat=2):
+            assert b <= c or d <= a or abs(up - other) >= 0.05
 
 
 def test_roofs_are_what_units_and_streams_allow():

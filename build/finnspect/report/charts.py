@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
@@ -288,9 +289,19 @@ def front(points: Sequence[tuple[float, float]], less_is_better: bool = True) ->
 
 
 def scatter(
-    name: str, points: Sequence[tuple[str, float, float]], title: str, axes_names: tuple[str, str]
+    name: str,
+    points: Sequence[tuple[str, float, float]],
+    title: str,
+    axes_names: tuple[str, str],
+    bounds: tuple[float, float] = (0.0, math.inf),
 ) -> str:
-    """Return named points with the front of those that no other beats: x low, y high."""
+    """Return named points with the front of those that no other beats: x low, y high.
+
+    Parameters
+    ----------
+    bounds
+        Least and most that y can be; the axis does not go beyond.
+    """
     best = front([(x, y) for _, x, y in points])
 
     def draw(axes: Axes) -> None:
@@ -303,20 +314,17 @@ def scatter(
             zorder=1,
             drawstyle="steps-post",
         )
-        for number, (label, x, y) in enumerate(points):
+        for number, (_, x, y) in enumerate(points):
             on = number in best
-            axes.scatter([x], [y], s=60, marker="o" if on else "s", zorder=2,
+            axes.scatter([x], [y], s=60, marker="o" if on else "s", zorder=2, clip_on=False,
                          color=COLOURS[0] if on else "white", edgecolors=COLOURS[0])  # fmt: skip
-            axes.annotate(
-                label,
-                (x, y),
-                xytext=(7, 5 if number % 2 == 0 else -12),
-                textcoords="offset points",
-                fontsize=10,
-            )
         axes.set_xlabel(axes_names[0])
         axes.set_ylabel(axes_names[1])
         axes.margins(0.18)
+        low, high = axes.get_ylim()
+        axes.set_ylim(max(low, bounds[0]), min(high, bounds[1]))
+        axes.set_xlim(left=max(0.0, axes.get_xlim()[0]))
+        _labels(axes, points)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(_short)
         axes.locator_params(nbins=5)
@@ -328,6 +336,29 @@ def scatter(
         for index, (label, x, y) in enumerate(points)
     )
     return _svg(name, 300, draw, title, words)
+
+
+def _labels(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
+    """Write labels beside points, each moved up until it covers no other, with a line to its point then."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return (x - left) / (right - left), (y - bottom) / (top - bottom)  # shares of the picture
+
+    # Left, right, middle of what must not be covered: the points, then the labels.
+    taken = [(at - 0.02, at + 0.02, up) for at, up in (place(x, y) for _, x, y in points)]
+    for label, x, y in sorted(points, key=lambda point: (point[2], point[1])):
+        at, start = place(x, y)
+        wide = 0.02 * len(label) + 0.01
+        begin = at + 0.025 if at + wide < 1 else at - 0.025 - wide
+        middle = start
+        while any(begin < b and a < begin + wide and abs(middle - m) < 0.055 for a, b, m in taken):
+            middle += 0.02
+        taken.append((begin, begin + wide, middle))
+        line = {"arrowstyle": "-", "color": "#5a6773", "linewidth": 0.6} if middle > start + 0.05 else None
+        axes.annotate(label, (x, y), (begin, middle), textcoords="axes fraction", va="center", fontsize=10,
+                      bbox={"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 0.5},
+                      arrowprops=line)  # fmt: skip
 
 
 def _short(value: float, _position: Any = None) -> str:

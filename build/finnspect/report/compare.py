@@ -114,15 +114,14 @@ def _build(name: str, path: Path, report: Report) -> Build:
 
 
 def _names(paths: Sequence[Path], reports: Sequence[Report]) -> list[str]:
-    """Return short names that differ: package and board, else the folders' names, else numbered."""
-    for names in (
-        [f"{each.package.name} {each.board.name}" for each in reports],
-        [path.name for path in paths],
-        ["/".join(path.absolute().parts[-2:]) for path in paths],
-    ):
-        if len(set(names)) == len(names):
-            return names
-    return [f"{index + 1}: {path.name}" for index, path in enumerate(paths)]
+    """Return short names that differ: package and board, else the ends of the paths, as short as can be."""
+    names = [f"{each.package.name} {each.board.name}" for each in reports]
+    parts = [path.absolute().parts for path in paths]
+    length = 0
+    while len(set(names)) < len(names):  # the whole paths differ
+        length += 1
+        names = ["/".join(each[-length:]) for each in parts]
+    return names
 
 
 def _beats(one: Build, other: Build) -> bool:
@@ -215,22 +214,35 @@ def _text(figure: Figure | None) -> str:
     return "-" if figure is None else f"{amount(figure, unit=figure.unit == 'ratio')} {SHORT[figure.kind]}"
 
 
+def _axis(what: str, figures: Sequence[Figure]) -> str:
+    """Return the name of an axis, with the kinds of its figures."""
+    return f"{what} ({', '.join(sorted({figure.kind for figure in figures}))})"
+
+
 def _pictures(found: Comparison) -> dict[str, str]:
     made = {}
     number_of = {build.name: str(index + 1) for index, build in enumerate(found.builds)}
     with_lut = [build for build in found.builds if "LUT" in build.cells]
+    luts = _axis("LUT", [build.cells["LUT"] for build in with_lut])
     if len(with_lut) > 1:
-        points = [(number_of[each.name], each.cells["LUT"].value, each.fps.value) for each in with_lut]
-        made["speed"] = charts.scatter(
-            "speed", points, "Frames a second against LUTs", ("LUT", "frames a second")
-        )
+        points = [
+            (
+                number_of[each.name] + (f": {amount(each.accuracy)}" if each.accuracy else ""),
+                each.cells["LUT"].value,
+                each.fps.value,
+            )
+            for each in with_lut
+        ]
+        names = (luts, _axis("frames/s", [build.fps for build in with_lut]))
+        made["speed"] = charts.scatter("speed", points, "Frames a second against LUTs", names)
         known = [build for build in with_lut if build.accuracy is not None]
         if len(known) > 1:
             points = [
                 (number_of[each.name], each.cells["LUT"].value, 100 * each.accuracy.value) for each in known
             ]
+            names = (luts, _axis("accuracy, %", [build.accuracy for build in known]))
             made["accuracy"] = charts.scatter(
-                "accuracy", points, "Accuracy against LUTs", ("LUT", "accuracy, %")
+                "accuracy", points, "Accuracy against LUTs", names, (0.0, 100.0)
             )
     shares = {
         f"{number_of[build.name]} {build.name}": [100 * build.share.get(name, 0) for name in _CELLS]
