@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from finnspect.errors import ConfigError, DataError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from quant_models.threads import usable_cores
 
 JSON_FILE = "accuracy.json"
 TABLE_FILE = "accuracy.md"
@@ -119,6 +121,11 @@ class Job:
         """Row of the table."""
         return self.entry.label, self.model
 
+    @property
+    def title(self) -> str:
+        """What a user reads."""
+        return f"{self.entry.label}, {self.model}, seed {self.seed}"
+
 
 def jobs(plan: Plan) -> Iterator[Job]:
     """Return every training, all rows of a seed before the next seed: a table exists early."""
@@ -129,14 +136,18 @@ def jobs(plan: Plan) -> Iterator[Job]:
 
 
 def run_plan(
-    plan: Plan, train: Callable[[Job], Path], out: Path, progress: Callable[[str], None]
+    plan: Plan,
+    train: Callable[[Sequence[Job]], Iterable[tuple[int, Path]]],
+    out: Path,
+    progress: Callable[[str], None],
 ) -> dict[str, Any]:
     """Do every training that is not done and write the table after each.
 
     Parameters
     ----------
     train
-        Trains a job, unless it is done, and returns its run folder.
+        Trains jobs, unless they are done, and gives their indices and run folders as they are finished,
+        in any order.
     out
         Folder of ``accuracy.json`` and ``accuracy.md``.
 
@@ -145,13 +156,18 @@ def run_plan(
     dict
         Contents of ``accuracy.json``.
     """
-    done: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    document: dict[str, Any] = {}
     every = list(jobs(plan))
-    for number, job in enumerate(every, 1):
-        progress(f"{number} of {len(every)}: {job.entry.label}, {job.model}, seed {job.seed}")
-        metrics = json.loads((train(job) / "metrics.json").read_text())
-        done.setdefault(job.key, []).append(metrics)
+    found: dict[int, Mapping[str, Any]] = {}
+    document: dict[str, Any] = {}
+    for index, run in train(every):
+        found[index] = {
+            **json.loads((run / "metrics.json").read_text()),
+            "versions": json.loads((run / "run.json").read_text())["versions"],
+        }
+        progress(f"{len(found)} of {len(every)} done: {every[index].title}")
+        done: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+        for at in sorted(found):
+            done.setdefault(every[at].key, []).append(found[at])
         document = summarise(done, plan.seeds)
         write_table(out, document)
     return document
@@ -177,16 +193,29 @@ def summarise(done: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]], seeds
                 "weights": runs[0]["weights"],
                 "weight_bits": runs[0]["weight_bits"],
                 "macs": runs[0]["macs"],
-                "coverage_after_reject": [run["reject_effect"]["test"]["coverage"] for run in runs],
-                "error_after_reject": [run["reject_effect"]["test"]["error"] for run in runs],
+                "recall_at_false_alarms": _recall(runs),
+                "accuracy": spread([run["test_accuracy"] for run in runs]),
+                "coverage_after_reject": spread([run["reject_effect"]["test"]["coverage"] for run in runs]),
+                "error_after_reject": spread([run["reject_effect"]["test"]["error"] for run in runs]),
             }
         )
+    every = [run for runs in done.values() for run in runs]
     return {
         "kind": "measured in torch on the test part, which no choice was made on",
         "confidence": _CONFIDENCE,
         "seeds_planned": seeds,
+        "versions": {name: sorted({run["versions"][name] for run in every}) for name in every[0]["versions"]},
+        "cores": usable_cores(),
         "rows": rows,
     }
+
+
+def _recall(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Return the recall of the defect class at the runs' false-alarm rate; None for more than two classes."""
+    if "recall_at_false_alarms" not in runs[0]["quantized"]["test"]:
+        return None
+    found = [run["quantized"]["test"]["recall_at_false_alarms"] for run in runs]
+    return {"rate": found[0]["false_alarm_rate"], **spread([each["recall"] for each in found])}
 
 
 def spread(values: Sequence[float]) -> dict[str, Any]:
@@ -209,31 +238,63 @@ def paired(values: Sequence[float], others: Sequence[float]) -> dict[str, Any]:
 
 
 def markdown(document: Mapping[str, Any]) -> str:
-    """Return the table in Markdown; figures in percent."""
-
-    def percent(cell: Mapping[str, Any]) -> str:
-        deviation = "" if cell["std"] is None else f" ± {100 * cell['std']:.2f}"
-        return f"{100 * cell['mean']:.2f}{deviation}"
-
-    lines = [
-        "| set | model | weights | figure | seeds | quantized % | float % | difference (95 % interval) |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for row in document["rows"]:
-        gap = row["difference"]
-        inside = "" if gap["low"] is None else f" ({100 * gap['low']:+.2f} .. {100 * gap['high']:+.2f})"
-        cells = [
+    """Return the tables in Markdown; figures in percent, the mean over the seeds ± standard deviation."""
+    rows = document["rows"]
+    planned = document["seeds_planned"]
+    main = [
+        [
             row["set"],
             row["model"],
             f"{row['weights']:,}",
+            f"{row['macs'] / 1e6:.2f} M",
             row["metric"].replace("_", " "),
-            f"{len(row['seeds'])} of {document['seeds_planned']}",
-            percent(row["quantized"]),
-            percent(row["float"]),
-            f"{100 * gap['mean']:+.2f}{inside}",
+            f"{len(row['seeds'])} of {planned}",
+            _percent(row["quantized"]),
+            _percent(row["float"]),
+            _interval(row["difference"]),
         ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        for row in rows
+    ]
+    reject = [
+        [
+            row["set"],
+            row["model"],
+            _percent(row["accuracy"]),
+            _percent(row["coverage_after_reject"]),
+            _percent(row["error_after_reject"]),
+            _percent(row["recall_at_false_alarms"]) if row["recall_at_false_alarms"] else "",
+        ]
+        for row in rows
+    ]
+    rates = {row["recall_at_false_alarms"]["rate"] for row in rows if row["recall_at_false_alarms"]}
+    at = " or ".join(f"{100 * rate:g} %" for rate in sorted(rates)) or "a rate"
+    versions = ", ".join(f"{name} {' or '.join(all_)}" for name, all_ in document["versions"].items())
+    columns = ("weights", "MACs", "figure", "seeds", "quantized %", "float %")
+    effect = ("accuracy %", "answered %", "error of the answered %", "recall %")
+    kind = document["kind"].capitalize()
+    return "\n\n".join(
+        [
+            _table(["set", "model", *columns, "difference (95 % interval)"], main),
+            "The reject rule, and for two classes the recall of defects at "
+            f"{at} of false alarms, quantized network:",
+            _table(["set", "model", *effect], reject),
+            f"{kind}; {document['cores']} cores, one thread a training; {versions}.\n",
+        ]
+    )
+
+
+def _percent(cell: Mapping[str, Any]) -> str:
+    deviation = "" if cell["std"] is None else f" ± {100 * cell['std']:.2f}"
+    return f"{100 * cell['mean']:.2f}{deviation}"
+
+
+def _interval(gap: Mapping[str, Any]) -> str:
+    inside = "" if gap["low"] is None else f" ({100 * gap['low']:+.2f} .. {100 * gap['high']:+.2f})"
+    return f"{100 * gap['mean']:+.2f}{inside}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
 
 
 def write_table(folder: Path, document: Mapping[str, Any]) -> None:

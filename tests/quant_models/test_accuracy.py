@@ -1,8 +1,14 @@
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from finnspect.cli import run
 from finnspect.errors import ConfigError, DataError
+from finnspect.package import sha256_file
 from finnspect.paths import ROOT
 from scipy import stats
 
@@ -10,6 +16,7 @@ from quant_models.accuracy import Plan, jobs, paired, spread
 from quant_models.datasets import get_dataset
 from quant_models.models import parse_name
 from quant_models.threads import settle_threads, usable_cores
+from quant_models.train import TrainConfig, open_run, train
 
 PLAN = """
 seeds = 2
@@ -61,9 +68,10 @@ def test_bad_plans_are_refused(tmp_path, text, words):
 
 
 def test_command_trains_once_and_writes_the_table(tmp_path, capsys):
+    """Two trainings at a time; then one at a time, which finds them done and says the same."""
     (tmp_path / "plan.toml").write_text(PLAN)
     arguments = ["accuracy", "--plan", str(tmp_path / "plan.toml"), "--out", str(tmp_path / "out"), "--json"]
-    assert run(arguments) == 0
+    assert run([*arguments, "--jobs", "2"]) == 0
     first = json.loads(capsys.readouterr().out)
     (row,) = first["rows"]
     assert row["set"] == "small" and row["seeds"] == [0, 1] and row["metric"] == "accuracy"
@@ -74,10 +82,67 @@ def test_command_trains_once_and_writes_the_table(tmp_path, capsys):
     assert json.loads((folder / "accuracy.json").read_text()) == first
     table = (folder / "accuracy.md").read_text()
     assert "| small | cnv_tiny_w4a4 |" in table and "2 of 2" in table
+    assert "error of the answered %" in table
+    assert {json.loads(path.read_text())["threads"] for path in runs} == {1}
     written = [path.stat().st_mtime_ns for path in runs]
-    assert run(arguments) == 0
+    assert run([*arguments, "--jobs", "1"]) == 0
     assert json.loads(capsys.readouterr().out) == first
     assert [path.stat().st_mtime_ns for path in runs] == written
+
+    alone = open_run(train_alone(tmp_path / "alone", seed=1))
+    kept = runs[1].parent / "checkpoint.pt"
+    assert sha256_file(alone.path / "checkpoint.pt") == sha256_file(kept)
+
+
+def train_alone(folder, seed):
+    """The plan's training in this process, which the tests keep to one thread."""
+    config = TrainConfig(
+        model="cnv_tiny_w4a4",
+        dataset="synthetic",
+        seed=seed,
+        run_dir=folder,
+        float_epochs=1,
+        quant_epochs=1,
+        batch_size=32,
+        dataset_options={"images": 210},
+    )
+    return train(config, lambda _: None)
+
+
+STOPPED = """
+import sys
+from finnspect.cli import run
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_command_ends_its_trainings(tmp_path, number, code):
+    plan = PLAN.replace("float_epochs = 1", "float_epochs = 500")
+    (tmp_path / "plan.toml").write_text(plan)
+    (tmp_path / "run.py").write_text(STOPPED)
+    arguments = ["accuracy", "--plan", "plan.toml", "--out", "out", "--jobs", "2"]
+    process = subprocess.Popen(
+        [sys.executable, "run.py", *arguments],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "float epoch" in line:
+            break
+    os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code, said
+    with pytest.raises(ProcessLookupError):  # nobody of its group is left
+        for _ in range(100):
+            os.killpg(process.pid, 0)
+            time.sleep(0.1)
+    assert not list((tmp_path / "out").rglob("metrics.json"))
+    assert not list((tmp_path / "out").rglob(".tmp-*"))
 
 
 def test_models_command_lists_what_is_counted(capsys):

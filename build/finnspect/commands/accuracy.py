@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from finnspect.commands.options import OUT, JsonOption, OutOption, examples
 from finnspect.paths import ROOT
+from finnspect.progress import Progress
 
+if TYPE_CHECKING:
+    from quant_models.accuracy import Job
+
+#: Most trainings at a time unless more are asked for: each takes about 0.8 GB of memory.
+_MOST = 4
 NAME = "accuracy"
 EXAMPLES = examples(
     ("All sets of the repository's plan", "finnspect accuracy --data-root ../shared/data"),
     ("One set, three seeds", "finnspect accuracy --only synthetic --seeds 3"),
+    ("Two trainings at a time", "finnspect accuracy --data-root ../shared/data --jobs 2"),
     ("A plan of your own", "finnspect accuracy --plan my_plan.toml"),
 )
 
@@ -32,16 +41,24 @@ def command(
     seeds: Annotated[
         int | None, typer.Option("--seeds", min=2, help="Number of seeds, instead of the plan's.")
     ] = None,
+    at_a_time: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs", min=1, help=f"Trainings at a time, one thread each; as many as cores, at most {_MOST}."
+        ),
+    ] = None,
     out: OutOption = OUT,
     as_json: JsonOption = False,
 ) -> None:
     """Train sets x models x seeds and write the table OUT/accuracy/accuracy.md, and accuracy.json.
 
-    Takes hours. Stopped and started again it goes on where it was; what is trained stays trained.
+    Takes hours. Stopped and started again it goes on where it was; what is trained stays trained. The
+    figures do not depend on --jobs.
     """
-    from finnspect.flow import TrainRequest, train
     from finnspect.progress import for_terminal
-    from quant_models.accuracy import TABLE_FILE, Job, Plan, run_plan
+    from quant_models.accuracy import TABLE_FILE, Plan, run_plan
+    from quant_models.threads import usable_cores
+    from quant_models.workers import run_each
 
     chosen = Plan.load(plan).only(only or [])
     if seeds is not None:
@@ -49,20 +66,39 @@ def command(
     chosen.check_data(data_root)
     progress = for_terminal()
     folder = out / "accuracy"
+    processes = at_a_time or min(_MOST, usable_cores())
 
-    def one(job: Job) -> Path:
-        request = TrainRequest(
-            dataset=job.entry.dataset,
-            data=None if job.entry.data is None else data_root / job.entry.data,
-            model=job.model,
-            seed=job.seed,
-            options=tuple(sorted(job.entry.options.items())),
-        )
-        place = folder / job.entry.label / f"seed{job.seed}"
-        return train(request, place, progress, cache=out / "cache")
+    def train_each(every: Sequence[Job]) -> Iterator[tuple[int, Path]]:
+        def say(index: int, text: str) -> None:
+            progress.note(f"{every[index].title}: {text}")
 
-    document = run_plan(chosen, one, folder, progress.note)
+        return run_each(partial(_train, data_root=data_root, out=out), every, processes, say)
+
+    with progress.step("accuracy table"):
+        document = run_plan(chosen, train_each, folder, progress.line)
     if as_json:
         typer.echo(json.dumps(document, indent=1))
     else:
         typer.echo((folder / TABLE_FILE).read_text())
+
+
+class _Notes(Progress):
+    """Hands on what a training says."""
+
+    def __init__(self, notify: Callable[[str], None]) -> None:
+        self.note = notify
+
+
+def _train(job: Job, notify: Callable[[str], None], *, data_root: Path, out: Path) -> Path:
+    """Train one job, unless it is done, and return its run folder; runs in a process of its own."""
+    from finnspect.flow import TrainRequest, train
+
+    request = TrainRequest(
+        dataset=job.entry.dataset,
+        data=None if job.entry.data is None else data_root / job.entry.data,
+        model=job.model,
+        seed=job.seed,
+        options=tuple(sorted(job.entry.options.items())),
+    )
+    place = out / "accuracy" / job.entry.label / f"seed{job.seed}"
+    return train(request, place, _Notes(notify), cache=out / "cache")
