@@ -1,7 +1,7 @@
 """The whole road: data set to trained run, run to package, package to verified bitstream and deploy zip.
 
 Only light modules are imported here: a build of which every stage is finished takes a second. The
-stages are in ``build_stages.py``.
+stages are in ``core_stages.py`` and ``build_stages.py``.
 """
 
 from __future__ import annotations
