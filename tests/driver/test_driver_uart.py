@@ -6,7 +6,8 @@ import time
 import numpy as np
 import pytest
 from driver_fakes import BUILD_ID, make_deploy, random_images, tiny_model
-from finnspect_driver import DefectClassifier, DriverError, uart
+from finnspect_driver import DefectClassifier, DriverError
+from finnspect_driver import uart_protocol as protocol
 from finnspect_driver.errors import (
     BusyError,
     DeviceTimeoutError,
@@ -32,15 +33,15 @@ class Port:
         command, tag, length = struct.unpack("<BBI", data[2:8])
         if self.silent:
             return len(data)
-        if command == uart.COMMAND_INFO:
-            reply = uart.encode_reply(uart.REPLY_INFO, tag, self.info)
+        if command == protocol.COMMAND_INFO:
+            reply = protocol.encode_reply(protocol.REPLY_INFO, tag, self.info)
         elif self.error is not None:
-            reply = uart.encode_reply(uart.REPLY_ERROR, tag, bytes([self.error]))
+            reply = protocol.encode_reply(protocol.REPLY_ERROR, tag, bytes([self.error]))
         else:
             self.images += 1
             image = np.frombuffer(data[8 : 8 + length], np.uint8).reshape(1, 6, 6, 1)
             logits = self.model.logits(image)[0].tolist()
-            reply = uart.encode_reply(uart.REPLY_INFER, tag, struct.pack("<3iI", *logits, 100))
+            reply = protocol.encode_reply(protocol.REPLY_INFER, tag, struct.pack("<3iI", *logits, 100))
         self.out += reply
         return len(data)
 
@@ -85,7 +86,8 @@ def test_another_device_is_refused(deploy, port, message):
 
 
 @pytest.mark.parametrize(
-    ("code", "kind"), [(uart.ERROR_BUSY, BusyError), (uart.ERROR_CORE, HardwareError), (99, HardwareError)]
+    ("code", "kind"),
+    [(protocol.ERROR_BUSY, BusyError), (protocol.ERROR_CORE, HardwareError), (99, HardwareError)],
 )
 def test_errors_of_the_hardware(deploy, code, kind):
     port = Port()

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 from finnspect.paths import SHELL_DIR
-from finnspect_driver import uart
+from finnspect_driver import uart_protocol as protocol
 
 
 def constants() -> dict[str, int]:
@@ -19,24 +19,24 @@ def constants() -> dict[str, int]:
 def test_every_constant_is_the_driver_s():
     hardware = constants()
     assert hardware.pop("ERROR_NONE") == 0
-    assert max(uart.ERRORS) < 1 << hardware.pop("ERROR_BITS")
+    assert max(protocol.ERRORS) < 1 << hardware.pop("ERROR_BITS")
     names = [name for name in hardware if name.startswith(("SYNC", "COMMAND", "REPLY", "ERROR_"))]
     assert len(names) == 14
     for name in names:
-        assert getattr(uart, name) == hardware[name], name
-    assert hardware["INTERFACE_VERSION"] == uart.INTERFACE_VERSION
-    assert hardware["MAGIC"].to_bytes(4, "little") == uart.MAGIC
-    assert hardware["INFO_BYTES"] == uart._INFO.size
-    assert set(uart.ERRORS) == {value for name, value in hardware.items() if name.startswith("ERROR_")}
+        assert getattr(protocol, name) == hardware[name], name
+    assert hardware["INTERFACE_VERSION"] == protocol.INTERFACE_VERSION
+    assert hardware["MAGIC"].to_bytes(4, "little") == protocol.MAGIC
+    assert hardware["INFO_BYTES"] == protocol.INFO.size
+    assert set(protocol.ERRORS) == {value for name, value in hardware.items() if name.startswith("ERROR_")}
 
 
 def test_the_check_sum_is_the_usual_crc_32():
-    assert uart.crc(b"123456789") == (0xCBF43926).to_bytes(4, "little")
+    assert protocol.crc(b"123456789") == (0xCBF43926).to_bytes(4, "little")
 
 
 @pytest.mark.parametrize("size", [0, 1, 300])
 def test_a_request_byte_for_byte(size):
     payload = bytes(range(256)) * 2
-    request = uart.encode_request(0x02, 7, payload[:size])
+    request = protocol.encode_request(0x02, 7, payload[:size])
     body = bytes([0x02, 7, size & 255, size >> 8, 0, 0]) + payload[:size]
     assert request == b"\xa5\x5a" + body + zlib.crc32(body).to_bytes(4, "little")

@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from finnspect_driver import uart
-from finnspect_driver.uart import (
+from finnspect_driver import uart_protocol as protocol
+from finnspect_driver.uart import UartAccelerator
+from finnspect_driver.uart_protocol import (
     DeviceError,
     IdentityError,
     LinkError,
     LinkTimeoutError,
-    UartAccelerator,
     encode_reply,
 )
 
@@ -43,16 +44,16 @@ class Device:
 
     def write(self, data):
         command, tag, length = struct.unpack("<BBI", data[2:8])
-        assert data == uart.encode_request(command, tag, data[8 : 8 + length])
+        assert data == protocol.encode_request(command, tag, data[8 : 8 + length])
         self.requests.append((command, tag))
-        if command == uart.COMMAND_INFO:
-            reply = encode_reply(uart.REPLY_INFO, tag, self.info)
+        if command == protocol.COMMAND_INFO:
+            reply = encode_reply(protocol.REPLY_INFO, tag, self.info)
         elif self.error is not None:
-            reply = encode_reply(uart.REPLY_ERROR, tag, bytes([self.error]))
+            reply = encode_reply(protocol.REPLY_ERROR, tag, bytes([self.error]))
         else:
             image = np.frombuffer(data[8:-4], np.uint8).astype(int)
             values = [int(image.sum()) * (-1) ** k * (k + 1) for k in range(CLASSES)]
-            reply = encode_reply(uart.REPLY_INFER, tag, struct.pack(f"<{CLASSES}iI", *values, 1234))
+            reply = encode_reply(protocol.REPLY_INFER, tag, struct.pack(f"<{CLASSES}iI", *values, 1234))
         self.out += self.damage(reply, len(self.requests))
         return len(data)
 
@@ -94,7 +95,7 @@ def test_an_image_of_another_size_or_type_is_not_sent(image):
     accelerator = UartAccelerator(device)
     with pytest.raises(ValueError, match="an image is 16 bytes of uint8, got"):
         accelerator.infer(image)
-    assert [command for command, _ in device.requests] == [uart.COMMAND_INFO]
+    assert [command for command, _ in device.requests] == [protocol.COMMAND_INFO]
 
 
 @pytest.mark.parametrize(
@@ -209,14 +210,19 @@ def test_a_batch_with_a_wrong_image_leaves_the_port_usable(images):
     np.testing.assert_array_equal(accelerator.infer(images[3]), logits(images[3].astype(int)))
 
 
-@pytest.mark.parametrize("code", [*uart.ERRORS, 99])
+@pytest.mark.parametrize("code", [*protocol.ERRORS, 99])
 def test_error_replies(images, code):
     device = Device(error=code)
     accelerator = UartAccelerator(device, timeout_s=0.05, retries=1)
     with pytest.raises(DeviceError, match=f"error {code}: ") as caught:
         accelerator.infer(images[0])
     assert caught.value.code == code
-    again = code in (uart.ERROR_CRC, uart.ERROR_LENGTH, uart.ERROR_TRUNCATED, uart.ERROR_FRAMING)
+    again = code in (
+        protocol.ERROR_CRC,
+        protocol.ERROR_LENGTH,
+        protocol.ERROR_TRUNCATED,
+        protocol.ERROR_FRAMING,
+    )
     assert len(device.requests) == (3 if again else 2)
 
 
@@ -270,14 +276,26 @@ def test_a_port_opened_by_name(images):
 
 
 def test_it_keeps_to_python_3_8_and_to_its_imports():
-    text = Path(uart.__file__).read_text()
-    tree = ast.parse(text, feature_version=(3, 8))
+    trees = [
+        ast.parse(Path(module.__file__).read_text(), feature_version=(3, 8)) for module in (uart, protocol)
+    ]
     imported = {
         name.split(".")[0]
+        for tree in trees
         for node in ast.walk(tree)
         if isinstance(node, ast.Import | ast.ImportFrom)
         for name in (
             [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
         )
     }
-    assert imported == {"__future__", "collections", "struct", "time", "typing", "zlib", "numpy", "serial"}
+    assert imported == {
+        "finnspect_driver",
+        "__future__",
+        "collections",
+        "struct",
+        "time",
+        "typing",
+        "zlib",
+        "numpy",
+        "serial",
+    }

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from finnspect.errors import ToolError
 from finnspect.sim.uart import TIMEOUT_BYTES, UartSimulation
-from finnspect_driver import uart
-from finnspect_driver.uart import DeviceError, UartAccelerator, encode_request
+from finnspect_driver import uart_protocol as protocol
+from finnspect_driver.uart import UartAccelerator
+from finnspect_driver.uart_protocol import DeviceError, encode_request
 
 BUILD_ID = "00112233445566778899aabbccddeeff"
 IDLE = 200_000
@@ -32,8 +33,8 @@ class Wire:
 
     def silent(self) -> bool:
         """Ask for information: true if its answer is the very next one."""
-        self.simulation.write(encode_request(uart.COMMAND_INFO, 77))
-        return self.reply()[:2] == (uart.REPLY_INFO, 77)
+        self.simulation.write(encode_request(protocol.COMMAND_INFO, 77))
+        return self.reply()[:2] == (protocol.REPLY_INFO, 77)
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def wire(grey):
 
 
 def infer(image: np.ndarray, tag: int) -> bytes:
-    return encode_request(uart.COMMAND_INFER, tag, image.tobytes())
+    return encode_request(protocol.COMMAND_INFER, tag, image.tobytes())
 
 
 def logits_of(payload: bytes) -> np.ndarray:
@@ -51,7 +52,7 @@ def logits_of(payload: bytes) -> np.ndarray:
 
 
 def error(code: int, tag: int) -> tuple[int, int, bytes]:
-    return uart.REPLY_ERROR, tag, bytes([code])
+    return protocol.REPLY_ERROR, tag, bytes([code])
 
 
 def test_info_says_what_was_built(grey):
@@ -96,10 +97,16 @@ def test_cycles_are_the_core_s(grey):
 
 def test_requests_back_to_back_are_answered_in_order(wire, grey):
     images = [grey.image(seed, delay=20) for seed in range(3)]
-    stream = encode_request(uart.COMMAND_INFO, 1) + infer(images[0], 2) + infer(images[1], 3)
-    wire.simulation.write(stream + encode_request(uart.COMMAND_INFO, 4) + infer(images[2], 5))
+    stream = encode_request(protocol.COMMAND_INFO, 1) + infer(images[0], 2) + infer(images[1], 3)
+    wire.simulation.write(stream + encode_request(protocol.COMMAND_INFO, 4) + infer(images[2], 5))
     replies = wire.replies(5)
-    codes = [uart.REPLY_INFO, uart.REPLY_INFER, uart.REPLY_INFER, uart.REPLY_INFO, uart.REPLY_INFER]
+    codes = [
+        protocol.REPLY_INFO,
+        protocol.REPLY_INFER,
+        protocol.REPLY_INFER,
+        protocol.REPLY_INFO,
+        protocol.REPLY_INFER,
+    ]
     assert [reply[:2] for reply in replies] == list(zip(codes, (1, 2, 3, 4, 5), strict=True))
     for image, reply in zip(images, (replies[1], replies[2], replies[4]), strict=True):
         np.testing.assert_array_equal(logits_of(reply[2]), grey.logits(image))
@@ -110,7 +117,7 @@ def test_busy_when_the_buffer_is_full(wire, grey):
     images = [grey.image(seed, delay=255 if seed == 0 else 0) for seed in range(4)]
     wire.simulation.write(b"".join(infer(image, tag + 1) for tag, image in enumerate(images)))
     replies = wire.replies(4)
-    assert replies[3] == error(uart.ERROR_BUSY, 4)
+    assert replies[3] == error(protocol.ERROR_BUSY, 4)
     for image, reply in zip(images[:3], replies, strict=False):
         np.testing.assert_array_equal(logits_of(reply[2]), grey.logits(image))
     assert wire.silent()
@@ -118,7 +125,7 @@ def test_busy_when_the_buffer_is_full(wire, grey):
 
 def test_too_many_requests_are_lost_and_nothing_else(wire, grey):
     image = grey.image(0, delay=255)
-    many = b"".join(encode_request(uart.COMMAND_INFO, tag) for tag in range(2, 22))
+    many = b"".join(encode_request(protocol.COMMAND_INFO, tag) for tag in range(2, 22))
     wire.simulation.write(infer(image, 1) + many)
     first = wire.reply()
     np.testing.assert_array_equal(logits_of(first[2]), grey.logits(image))
@@ -128,7 +135,7 @@ def test_too_many_requests_are_lost_and_nothing_else(wire, grey):
     while True:
         code, tag, payload = wire.reply()
         tags.append(tag)
-        if code == uart.REPLY_INFER:
+        if code == protocol.REPLY_INFER:
             break
     np.testing.assert_array_equal(logits_of(payload), grey.logits(grey.image(5)))
     assert tags[-1] == 99
@@ -149,10 +156,10 @@ def test_every_damaged_byte_is_noticed(wire, grey, position, flip):
         assert wire.silent()  # no frame at all
     else:
         code, tag, payload = wire.reply()
-        expected = {uart.ERROR_CRC}
+        expected = {protocol.ERROR_CRC}
         if 4 <= position < 8:  # a length too large to believe, or another one
-            expected |= {uart.ERROR_LENGTH, uart.ERROR_TRUNCATED}
-        assert code == uart.REPLY_ERROR
+            expected |= {protocol.ERROR_LENGTH, protocol.ERROR_TRUNCATED}
+        assert code == protocol.REPLY_ERROR
         assert payload[0] in expected
         assert tag == (9 ^ flip if position == 3 else 9)
     wire.simulation.write(infer(image, 10))
@@ -167,7 +174,7 @@ def test_a_truncated_request_is_given_up(wire, grey, size):
     wire.simulation.write(infer(image, 9)[:size])
     wire.simulation.pause(TIMEOUT_BYTES + 8)
     if size >= 2:
-        assert wire.reply() == error(uart.ERROR_TRUNCATED, 9 if size >= 4 else 0)
+        assert wire.reply() == error(protocol.ERROR_TRUNCATED, 9 if size >= 4 else 0)
     wire.simulation.write(infer(image, 10))
     _, tag, payload = wire.reply()
     assert tag == 10
@@ -183,7 +190,7 @@ def test_a_missing_stop_bit(wire, grey, position):
     wire.simulation.write(request[position + 1 :])
     wire.simulation.pause(TIMEOUT_BYTES + 8)
     if position >= 2:
-        assert wire.reply() == error(uart.ERROR_FRAMING, 9 if position > 3 else 0)
+        assert wire.reply() == error(protocol.ERROR_FRAMING, 9 if position > 3 else 0)
     assert wire.silent()
     wire.simulation.write(infer(image, 10))
     np.testing.assert_array_equal(logits_of(wire.reply()[2]), grey.logits(image))
@@ -192,13 +199,13 @@ def test_a_missing_stop_bit(wire, grey, position):
 @pytest.mark.parametrize(
     ("command", "payload", "code"),
     [
-        (0x00, b"", uart.ERROR_COMMAND),
-        (0x7F, b"abc", uart.ERROR_COMMAND),
-        (uart.COMMAND_INFO, b"x", uart.ERROR_LENGTH),
-        (uart.COMMAND_INFER, b"", uart.ERROR_LENGTH),
-        (uart.COMMAND_INFER, bytes(11), uart.ERROR_LENGTH),
-        (uart.COMMAND_INFER, bytes(13), uart.ERROR_LENGTH),
-        (uart.COMMAND_INFER, bytes(500), uart.ERROR_LENGTH),
+        (0x00, b"", protocol.ERROR_COMMAND),
+        (0x7F, b"abc", protocol.ERROR_COMMAND),
+        (protocol.COMMAND_INFO, b"x", protocol.ERROR_LENGTH),
+        (protocol.COMMAND_INFER, b"", protocol.ERROR_LENGTH),
+        (protocol.COMMAND_INFER, bytes(11), protocol.ERROR_LENGTH),
+        (protocol.COMMAND_INFER, bytes(13), protocol.ERROR_LENGTH),
+        (protocol.COMMAND_INFER, bytes(500), protocol.ERROR_LENGTH),
     ],
 )
 def test_wrong_commands_and_lengths(wire, command, payload, code):
@@ -211,7 +218,7 @@ def test_wrong_commands_and_lengths(wire, command, payload, code):
 @pytest.mark.parametrize("kind", [0xF0, 0xF1, 0xF2])
 def test_a_faulty_core_is_reset(wire, grey, kind):
     wire.simulation.write(infer(grey.image(1, kind=kind), 1))
-    assert wire.reply() == error(uart.ERROR_CORE, 1)
+    assert wire.reply() == error(protocol.ERROR_CORE, 1)
     for seed in (2, 3):
         wire.simulation.write(infer(grey.image(seed), seed))
         np.testing.assert_array_equal(logits_of(wire.reply()[2]), grey.logits(grey.image(seed)))
@@ -219,7 +226,7 @@ def test_a_faulty_core_is_reset(wire, grey, kind):
 
 def test_a_fault_spares_the_image_behind_it(wire, grey):
     wire.simulation.write(infer(grey.image(1, kind=0xF0), 1) + infer(grey.image(2), 2))
-    assert wire.reply() == error(uart.ERROR_CORE, 1)
+    assert wire.reply() == error(protocol.ERROR_CORE, 1)
     np.testing.assert_array_equal(logits_of(wire.reply()[2]), grey.logits(grey.image(2)))
 
 
@@ -232,7 +239,7 @@ def test_the_reset_button_forgets_everything(wire, grey, sent):
     assert wire.silent()
     wire.simulation.write(infer(grey.image(2), 2))
     code, tag, payload = wire.reply()
-    assert (code, tag) == (uart.REPLY_INFER, 2)
+    assert (code, tag) == (protocol.REPLY_INFER, 2)
     np.testing.assert_array_equal(logits_of(payload), grey.logits(grey.image(2)))
 
 
@@ -264,7 +271,7 @@ def test_a_corrupted_frame_goes_unanswered_without_retries(grey):
         accelerator._port = Damaging()
         with pytest.raises(DeviceError, match="check sum") as caught:
             accelerator.infer(grey.image(0))
-        assert caught.value.code == uart.ERROR_CRC
+        assert caught.value.code == protocol.ERROR_CRC
 
 
 def test_a_simulation_that_ended_is_an_error(grey):

@@ -1,161 +1,41 @@
 """Host side of the serial shell: images out, logits back, every byte checked.
 
-Needs numpy, and pyserial where a port is opened by name; keeps to Python 3.8. Protocol: ``docs/uart.md``.
+Needs numpy, and pyserial where a port is opened by name; keeps to Python 3.8. Protocol: ``docs/uart.md``; its
+frames are those of ``uart_protocol``.
 """
 
 from __future__ import annotations
 
 import struct
 import time
-import zlib
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-SYNC_A = 0xA5
-SYNC_B = 0x5A
-REQUEST_SYNC = bytes([SYNC_A, SYNC_B])
-REPLY_SYNC = bytes([SYNC_B, SYNC_A])
-MAGIC = b"FNSP"
-INTERFACE_VERSION = 1
+from finnspect_driver.uart_protocol import (
+    COMMAND_INFER,
+    COMMAND_INFO,
+    HEADER,
+    INFO,
+    LINE_ERRORS,
+    MAX_PAYLOAD,
+    REPLY_ERROR,
+    REPLY_INFER,
+    REPLY_INFO,
+    REPLY_SYNC,
+    DeviceError,
+    DeviceInfo,
+    IdentityError,
+    LinkError,
+    LinkTimeoutError,
+    crc,
+    decode_info,
+    encode_request,
+)
 
-COMMAND_INFO = 0x01
-COMMAND_INFER = 0x02
-REPLY_INFO = 0x81
-REPLY_INFER = 0x82
-REPLY_ERROR = 0xFF
-
-#: Error code -> what the hardware met.
-ERRORS = {
-    1: "the request's check sum is wrong",
-    2: "the request's length is not the one of its command",
-    3: "the command is unknown",
-    4: "there is no room for the image: earlier ones are still waiting",
-    5: "the request stopped in the middle",
-    6: "a byte of the request had no stop bit",
-    7: "the core gave no, too few or too many logits and was reset",
-}
-ERROR_CRC = 1
-ERROR_LENGTH = 2
-ERROR_COMMAND = 3
-ERROR_BUSY = 4
-ERROR_TRUNCATED = 5
-ERROR_FRAMING = 6
-ERROR_CORE = 7
-#: Errors that a damaged line can cause: asking again may help.
-_LINE_ERRORS = (ERROR_CRC, ERROR_LENGTH, ERROR_TRUNCATED, ERROR_FRAMING)
-
-_HEADER = struct.Struct("<BBI")  # code, tag, length
-_INFO = struct.Struct("<4sHH16sIIII")
-#: No reply is longer, so a length beyond it is a corrupted header.
-_MAX_PAYLOAD = 1 << 20
 _DEFAULT_BAUD = 3000000
-
-
-class LinkError(Exception):
-    """The serial link does not work: no answer in time, garbage, a wrong check sum."""
-
-
-class LinkTimeoutError(LinkError):
-    """No (complete) answer came in time."""
-
-
-class DeviceError(LinkError):
-    """The hardware answered with an error.
-
-    Attributes
-    ----------
-    code : int
-        One of ``ERRORS``.
-    """
-
-    def __init__(self, code: int) -> None:
-        super().__init__(f"the hardware answered with error {code}: {ERRORS.get(code, 'unknown code')}")
-        self.code = code
-
-
-class IdentityError(Exception):
-    """The hardware is not the one that is expected: other magic, interface version, build id or shape."""
-
-
-class DeviceInfo:
-    """What the hardware says of itself.
-
-    Attributes
-    ----------
-    interface_version : int
-    build_id : str
-        32 hexadecimal digits.
-    frame_bytes : int
-        Bytes of one image.
-    classes : int
-        Logits of one answer.
-    clock_hz : int
-        Clock of the core.
-    buffer_bytes : int
-        Bytes of images that the hardware holds while it computes.
-    """
-
-    def __init__(
-        self,
-        interface_version: int,
-        build_id: str,
-        frame_bytes: int,
-        classes: int,
-        clock_hz: int,
-        buffer_bytes: int,
-    ) -> None:
-        self.interface_version = interface_version
-        self.build_id = build_id
-        self.frame_bytes = frame_bytes
-        self.classes = classes
-        self.clock_hz = clock_hz
-        self.buffer_bytes = buffer_bytes
-
-    def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={value!r}" for name, value in sorted(vars(self).items()))
-        return f"DeviceInfo({fields})"
-
-
-def crc(data: bytes) -> bytes:
-    """Return the four check bytes of ``data``: CRC-32 as in zlib, lowest byte first."""
-    return struct.pack("<I", zlib.crc32(data) & 0xFFFFFFFF)
-
-
-def encode_request(command: int, tag: int, payload: bytes = b"") -> bytes:
-    """Return the bytes of a request."""
-    body = _HEADER.pack(command, tag, len(payload)) + payload
-    return REQUEST_SYNC + body + crc(body)
-
-
-def encode_reply(code: int, tag: int, payload: bytes = b"") -> bytes:
-    """Return the bytes of a reply: what the hardware sends; a model of it needs this."""
-    body = _HEADER.pack(code, tag, len(payload)) + payload
-    return REPLY_SYNC + body + crc(body)
-
-
-def decode_info(payload: bytes) -> DeviceInfo:
-    """Return the :class:`DeviceInfo` in the payload of an information reply.
-
-    Raises
-    ------
-    IdentityError
-        It is not a finnspect device, or one of another interface version.
-    """
-    if len(payload) < 6 or payload[:4] != MAGIC:
-        raise IdentityError("the device on this port is not a finnspect accelerator")
-    version = struct.unpack_from("<H", payload, 4)[0]
-    if version != INTERFACE_VERSION:
-        raise IdentityError(
-            f"the hardware speaks interface version {version}, this driver version {INTERFACE_VERSION}: "
-            "use the driver that came with the bitstream"
-        )
-    if len(payload) != _INFO.size:
-        raise IdentityError(f"the hardware's information has {len(payload)} bytes, expected {_INFO.size}")
-    _, version, _, build_id, frame_bytes, classes, clock_hz, buffer_bytes = _INFO.unpack(payload)
-    return DeviceInfo(version, build_id[::-1].hex(), frame_bytes, classes, clock_hz, buffer_bytes)
 
 
 class UartAccelerator:
@@ -305,7 +185,7 @@ class UartAccelerator:
             try:
                 return self._receive(*self._send(command, payload), wanted)
             except DeviceError as error:
-                if error.code not in _LINE_ERRORS:
+                if error.code not in LINE_ERRORS:
                     raise
             except LinkError:
                 pass
@@ -319,7 +199,7 @@ class UartAccelerator:
         self._tag = self._tag % 255 + 1  # 0 is what the hardware says when it read no tag
         request = encode_request(command, self._tag, payload)
         # Another request may travel before this one.
-        line_s = 10.0 * 2 * (len(request) + _INFO.size + 12) / self._baud
+        line_s = 10.0 * 2 * (len(request) + INFO.size + 12) / self._baud
         deadline = time.monotonic() + self.timeout_s + line_s
         self._write(request)
         return self._tag, deadline
@@ -349,8 +229,8 @@ class UartAccelerator:
             while self._peek(2, deadline, skipped) != REPLY_SYNC:
                 del self._pending[0]
                 skipped += 1
-            code, tag, length = _HEADER.unpack(self._peek(8, deadline, skipped)[2:])
-            if length <= _MAX_PAYLOAD:
+            code, tag, length = HEADER.unpack(self._peek(8, deadline, skipped)[2:])
+            if length <= MAX_PAYLOAD:
                 frame = self._peek(12 + length, deadline, skipped)
                 if crc(frame[2:-4]) == frame[-4:]:
                     del self._pending[: 12 + length]

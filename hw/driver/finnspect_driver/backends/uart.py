@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from finnspect_driver import uart
+from finnspect_driver import uart, uart_protocol
 from finnspect_driver.backends.base import Backend, HardwareInfo
 from finnspect_driver.deployzip import DeployZip
 from finnspect_driver.errors import (
@@ -25,13 +25,13 @@ _NOTE = "a serial line: its rate, not the accelerator's, bounds the frames a sec
 
 def translate(error: Exception) -> DriverError:
     """Return the driver's error for one of the serial client's."""
-    if isinstance(error, uart.LinkTimeoutError):
+    if isinstance(error, uart_protocol.LinkTimeoutError):
         return TimedOutError(str(error), "check the cable, load the bitstream, name the right port")
-    if isinstance(error, uart.DeviceError):
-        if error.code == uart.ERROR_BUSY:
+    if isinstance(error, uart_protocol.DeviceError):
+        if error.code == uart_protocol.ERROR_BUSY:
             return BusyError(str(error), "make sure that only one program uses the port")
         return HardwareError(str(error), "press the board's reset, or load the bitstream again")
-    if isinstance(error, uart.IdentityError):
+    if isinstance(error, uart_protocol.IdentityError):
         return IdentityError(str(error), "load the bitstream that is inside the zip")
     if isinstance(error, ImportError):
         return SetupError(f"a serial port needs pyserial: {error}", "pip install pyserial")
@@ -79,7 +79,7 @@ class UartBackend(Backend):
         try:
             self._link = uart.UartAccelerator(port, deploy.build_id, timeout_s, baud)
             self._info = self._link.info()
-        except (uart.LinkError, uart.IdentityError, ImportError) as error:
+        except (uart_protocol.LinkError, uart_protocol.IdentityError, ImportError) as error:
             self.close()
             raise translate(error) from error
         if (self._info.frame_bytes, self._info.classes) != (deploy.frame_bytes, len(deploy.classes)):
@@ -130,7 +130,7 @@ class UartBackend(Backend):
         begun = time.perf_counter()
         try:
             return handle.result()
-        except (uart.LinkError, uart.IdentityError) as error:
+        except (uart_protocol.LinkError, uart_protocol.IdentityError) as error:
             raise translate(error) from error
         finally:
             self.timings.wait_s += time.perf_counter() - begun
