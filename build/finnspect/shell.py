@@ -316,11 +316,9 @@ def axi_settings(
 
 def shell_sources(shell: str = "uart") -> list[Path]:
     """Return a shell's own SystemVerilog files, packages first."""
-    axi = [path for path in sorted(SHELL_DIR.glob("*.sv")) if path.name.startswith(_AXI_FILES)]
-    if shell == "finnspect-axi":
-        return axi
-    package = SHELL_DIR / "fs_uart_pkg.sv"
-    return [package, *sorted(path for path in SHELL_DIR.glob("*.sv") if path not in (package, *axi))]
+    axi = shell == "finnspect-axi"
+    own = (path for path in SHELL_DIR.glob("*.sv") if path.name.startswith(_AXI_FILES) == axi)
+    return sorted(own, key=lambda path: (not path.stem.endswith("_pkg"), path.name))
 
 
 def _axi_registers(folder: Path, simulation: bool) -> list[Path]:

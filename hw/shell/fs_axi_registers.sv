@@ -1,7 +1,7 @@
 // Registers of the AXI shell (hw/shell/registers.rdl) behind an AXI3 slave port.
 //
 // Contract
-//   * `s_axi_*` is an AXI3 slave (legal for AXI4 masters too): registers at offsets within 4 KiB; higher
+//   * `request` and `answer` are an AXI3 slave (legal for AXI4 masters too): registers at offsets within 4 KiB; higher
 //     address bits are not looked at. Every burst is answered: see fs_axi_slave_write and
 //     fs_axi_slave_read for what kinds of bursts do.
 //   * `start`, `soft_reset`, `clear` are high for one clock for each write of a one to their bits of CONTROL;
@@ -19,36 +19,8 @@ module fs_axi_registers #(
     input wire clk,
     input wire rst_n,
 
-    input wire [11:0] s_axi_awid,
-    input wire [31:0] s_axi_awaddr,
-    input wire [3:0] s_axi_awlen,
-    input wire [2:0] s_axi_awsize,
-    input wire [1:0] s_axi_awburst,
-    input wire s_axi_awvalid,
-    output wire s_axi_awready,
-    input wire [11:0] s_axi_wid,
-    input wire [31:0] s_axi_wdata,
-    input wire [3:0] s_axi_wstrb,
-    input wire s_axi_wlast,
-    input wire s_axi_wvalid,
-    output wire s_axi_wready,
-    output wire [11:0] s_axi_bid,
-    output wire [1:0] s_axi_bresp,
-    output wire s_axi_bvalid,
-    input wire s_axi_bready,
-    input wire [11:0] s_axi_arid,
-    input wire [31:0] s_axi_araddr,
-    input wire [3:0] s_axi_arlen,
-    input wire [2:0] s_axi_arsize,
-    input wire [1:0] s_axi_arburst,
-    input wire s_axi_arvalid,
-    output wire s_axi_arready,
-    output wire [11:0] s_axi_rid,
-    output wire [31:0] s_axi_rdata,
-    output wire [1:0] s_axi_rresp,
-    output wire s_axi_rlast,
-    output wire s_axi_rvalid,
-    input wire s_axi_rready,
+    input wire fs_axi_pkg::gp_request_t request,
+    output wire fs_axi_pkg::gp_answer_t answer,
 
     // CONTROL and the next run
     output wire start,
@@ -99,28 +71,16 @@ module fs_axi_registers #(
   wire axil_rready;
 
   fs_axi_slave_write #(
-      .ID_BITS  (12),
       .ADDR_BITS(WINDOW_BITS)
   ) u_slave_write (
       .clk,
       .rst_n,
-      .s_axi_awid,
-      .s_axi_awaddr(s_axi_awaddr[WINDOW_BITS-1:0]),
-      .s_axi_awlen,
-      .s_axi_awsize,
-      .s_axi_awburst,
-      .s_axi_awvalid,
-      .s_axi_awready,
-      .s_axi_wid,
-      .s_axi_wdata,
-      .s_axi_wstrb,
-      .s_axi_wlast,
-      .s_axi_wvalid,
-      .s_axi_wready,
-      .s_axi_bid,
-      .s_axi_bresp,
-      .s_axi_bvalid,
-      .s_axi_bready,
+      .aw(request.aw),
+      .aw_ready(answer.aw_ready),
+      .w(request.w),
+      .w_ready(answer.w_ready),
+      .b(answer.b),
+      .b_ready(request.b_ready),
       .m_axil_awaddr(axil_awaddr),
       .m_axil_awvalid(axil_awvalid),
       .m_axil_awready(axil_awready),
@@ -134,24 +94,14 @@ module fs_axi_registers #(
   );
 
   fs_axi_slave_read #(
-      .ID_BITS  (12),
       .ADDR_BITS(WINDOW_BITS)
   ) u_slave_read (
       .clk,
       .rst_n,
-      .s_axi_arid,
-      .s_axi_araddr(s_axi_araddr[WINDOW_BITS-1:0]),
-      .s_axi_arlen,
-      .s_axi_arsize,
-      .s_axi_arburst,
-      .s_axi_arvalid,
-      .s_axi_arready,
-      .s_axi_rid,
-      .s_axi_rdata,
-      .s_axi_rresp,
-      .s_axi_rlast,
-      .s_axi_rvalid,
-      .s_axi_rready,
+      .ar(request.ar),
+      .ar_ready(answer.ar_ready),
+      .r(answer.r),
+      .r_ready(request.r_ready),
       .m_axil_araddr(axil_araddr),
       .m_axil_arvalid(axil_arvalid),
       .m_axil_arready(axil_arready),
@@ -233,8 +183,6 @@ module fs_axi_registers #(
   assign input_addr = hwif_out.INPUT_ADDR.value.value;
   assign output_addr = hwif_out.OUTPUT_ADDR.value.value;
   assign frames = hwif_out.FRAMES.value.value;
-
-  wire unused = &{1'b0, s_axi_awaddr[31:WINDOW_BITS], s_axi_araddr[31:WINDOW_BITS]};
 endmodule
 
 `default_nettype wire

@@ -13,29 +13,17 @@
 `default_nettype none
 
 module fs_axi_slave_write #(
-    parameter int unsigned ID_BITS   = 12,
-    parameter int unsigned ADDR_BITS = 12   // address bits passed on, the others are not looked at
+    parameter int unsigned ADDR_BITS = 12  // address bits passed on, the others are not looked at
 ) (
     input wire clk,
     input wire rst_n,
 
-    input wire [ID_BITS-1:0] s_axi_awid,
-    input wire [ADDR_BITS-1:0] s_axi_awaddr,
-    input wire [3:0] s_axi_awlen,
-    input wire [2:0] s_axi_awsize,
-    input wire [1:0] s_axi_awburst,
-    input wire s_axi_awvalid,
-    output wire s_axi_awready,
-    input wire [ID_BITS-1:0] s_axi_wid,
-    input wire [31:0] s_axi_wdata,
-    input wire [3:0] s_axi_wstrb,
-    input wire s_axi_wlast,
-    input wire s_axi_wvalid,
-    output wire s_axi_wready,
-    output wire [ID_BITS-1:0] s_axi_bid,
-    output wire [1:0] s_axi_bresp,
-    output wire s_axi_bvalid,
-    input wire s_axi_bready,
+    input wire fs_axi_pkg::gp_address_t aw,
+    output wire aw_ready,
+    input wire fs_axi_pkg::gp_write_t w,
+    output wire w_ready,
+    output wire fs_axi_pkg::gp_written_t b,
+    input wire b_ready,
 
     output wire [ADDR_BITS-1:0] m_axil_awaddr,
     output wire m_axil_awvalid,
@@ -50,7 +38,6 @@ module fs_axi_slave_write #(
 );
   localparam logic [1:0] OKAY = 2'b00;
   localparam logic [1:0] SLVERR = 2'b10;
-  localparam logic [1:0] INCR = 2'b01;
 
   typedef enum logic [2:0] {
     IDLE,
@@ -61,11 +48,6 @@ module fs_axi_slave_write #(
   } state_e;
 
   state_e state_q;
-  logic [ID_BITS-1:0] id_q;
-  logic [ADDR_BITS-1:0] addr_q;
-  logic [1:0] size_q;
-  logic [3:0] left_q;  // beats after the next one
-  logic refused_q;  // the whole burst
   logic last_q;
   logic [31:0] data_q;
   logic [3:0] strb_q;
@@ -73,27 +55,34 @@ module fs_axi_slave_write #(
   logic w_valid_q;
   logic [1:0] resp_q;
 
-  wire [ADDR_BITS-1:0] size_bytes = ADDR_BITS'(1) << size_q;
-  wire [ADDR_BITS-1:0] next_addr = (addr_q & ~(size_bytes - 1'b1)) + size_bytes;
-  wire wrong_id = s_axi_wid != id_q;
-  wire wrong_last = s_axi_wlast != (left_q == '0);
-  wire end_of_burst = s_axi_wlast || left_q == '0;
+  wire refused;  // the whole burst
+  wire [11:0] id;
+  wire [3:0] left;  // beats after the next one
+  wire wrong_id = w.id != id;
+  wire wrong_last = w.last != (left == '0);
+  wire end_of_burst = w.last || left == '0;
+  wire taken = w_ready && w.valid;
+
+  fs_axi_slave_burst #(
+      .ADDR_BITS(ADDR_BITS)
+  ) u_burst (
+      .clk,
+      .s_axi(aw),
+      .idle(aw_ready),
+      .count(taken),
+      .step(state_q == ANSWER && m_axil_bvalid),
+      .refused,
+      .id,
+      .addr(m_axil_awaddr),
+      .left
+  );
 
   always_ff @(posedge clk) begin
-    if (s_axi_awready && s_axi_awvalid) begin
-      id_q <= s_axi_awid;
-      addr_q <= s_axi_awaddr;
-      size_q <= s_axi_awsize[1:0];
-      left_q <= s_axi_awlen;
-      refused_q <= s_axi_awsize > 3'd2 || (s_axi_awlen != '0 && s_axi_awburst != INCR);
-    end
-    if (s_axi_wready && s_axi_wvalid) begin
-      data_q <= s_axi_wdata;
-      strb_q <= s_axi_wstrb;
+    if (taken) begin
+      data_q <= w.data;
+      strb_q <= w.strb;
       last_q <= end_of_burst;
-      left_q <= left_q - 1'b1;
     end
-    if (state_q == ANSWER && m_axil_bvalid) addr_q <= next_addr;
   end
 
   always_ff @(posedge clk) begin
@@ -107,9 +96,9 @@ module fs_axi_slave_write #(
       if (m_axil_wready) w_valid_q <= 1'b0;
       case (state_q)
         DATA:
-        if (s_axi_wvalid) begin
-          if ((refused_q || wrong_id || wrong_last) && resp_q == OKAY) resp_q <= SLVERR;
-          if (refused_q || wrong_id) begin
+        if (w.valid) begin
+          if ((refused || wrong_id || wrong_last) && resp_q == OKAY) resp_q <= SLVERR;
+          if (refused || wrong_id) begin
             if (end_of_burst) state_q <= RESPOND;
           end else begin
             aw_valid_q <= 1'b1;
@@ -123,21 +112,20 @@ module fs_axi_slave_write #(
           if (resp_q == OKAY) resp_q <= m_axil_bresp;
           state_q <= last_q ? RESPOND : DATA;
         end
-        RESPOND: if (s_axi_bready) state_q <= IDLE;
+        RESPOND: if (b_ready) state_q <= IDLE;
         default: begin
           resp_q <= OKAY;
-          if (s_axi_awvalid) state_q <= DATA;
+          if (aw.valid) state_q <= DATA;
         end
       endcase
     end
   end
 
-  assign s_axi_awready = state_q == IDLE;
-  assign s_axi_wready = state_q == DATA;
-  assign s_axi_bid = id_q;
-  assign s_axi_bresp = resp_q;
-  assign s_axi_bvalid = state_q == RESPOND;
-  assign m_axil_awaddr = addr_q;
+  assign aw_ready = state_q == IDLE;
+  assign w_ready = state_q == DATA;
+  assign b.id = id;
+  assign b.resp = resp_q;
+  assign b.valid = state_q == RESPOND;
   assign m_axil_awvalid = aw_valid_q;
   assign m_axil_wdata = data_q;
   assign m_axil_wstrb = strb_q;

@@ -2,10 +2,9 @@
 //
 // Contract
 //   * `load` (one clock, only while `quiet` and after `clear` or a finished run) starts reading.
-//   * Bursts: INCR, 8 bytes a beat, at most 16 beats, none across 4 KiB, all with ID 0. A burst is
-//     asked for only when the FIFO has room for all of it and all before it: RREADY is always high. Up
-//     to FIFO_BEATS / 16 bursts are under way.
-//   * `stop` (a level) lets no new burst begin; one whose ARVALID is up stays. `quiet`: every beat that
+//   * Bursts are those of fs_dma_bursts. One is asked for only when the FIFO has room for all of it and
+//     all before it: `r_ready` is always high. Up to FIFO_BEATS / 16 bursts are under way.
+//   * `stop` (a level) lets no new burst begin; one whose address is up stays. `quiet`: every beat that
 //     was asked for has come.
 //   * `error`: high for one clock for each beat that came with SLVERR or DECERR. It is on the stream all
 //     the same.
@@ -27,14 +26,10 @@ module fs_dma_read #(
     output wire error,
     output wire drained,
 
-    output wire [31:0] m_axi_araddr,
-    output wire [3:0] m_axi_arlen,
-    output wire m_axi_arvalid,
-    input wire m_axi_arready,
-    input wire [63:0] m_axi_rdata,
-    input wire [1:0] m_axi_rresp,
-    input wire m_axi_rvalid,
-    output wire m_axi_rready,
+    output wire fs_axi_pkg::hp_address_t ar,
+    input wire ar_ready,
+    input wire fs_axi_pkg::hp_read_t r,
+    output wire r_ready,
 
     output wire [63:0] m_axis_tdata,
     output wire m_axis_tvalid,
@@ -48,22 +43,18 @@ module fs_dma_read #(
 
   logic [COUNT_BITS-1:0] room_q;  // beats of FIFO that no burst has claimed
   logic [COUNT_BITS-1:0] coming_q;  // beats asked for that have not come
-  logic [31:0] ar_addr_q;
-  logic [3:0] ar_len_q;
-  logic ar_valid_q;
   logic error_q;
   logic drained_q;
 
   wire plan_valid;
-  wire [28:0] plan_address;
   wire [4:0] plan_beats;
   wire plan_last;
   wire plan_finished;
   wire fifo_ready;
 
   wire fits = room_q >= COUNT_BITS'(plan_beats);
-  wire issue = plan_valid && fits && !stop && !ar_valid_q;
-  wire take = m_axi_rvalid && coming_q != '0;
+  wire issue = plan_valid && fits && !stop;
+  wire take = r.valid && coming_q != '0;
   wire leave = m_axis_tvalid && m_axis_tready;
 
   fs_dma_bursts u_bursts (
@@ -74,31 +65,22 @@ module fs_dma_read #(
       .load_address,
       .load_beats,
       .valid(plan_valid),
-      .address(plan_address),
       .beats(plan_beats),
       .last(plan_last),
       .take(issue),
-      .finished(plan_finished)
+      .finished(plan_finished),
+      .m_axi(ar),
+      .m_axi_ready(ar_ready)
   );
 
   always_ff @(posedge clk) begin
-    if (issue) begin
-      ar_addr_q <= {plan_address, 3'd0};
-      ar_len_q  <= 4'(plan_beats - 5'd1);
-    end
-  end
-
-  always_ff @(posedge clk) begin
     if (!rst_n) begin
-      ar_valid_q <= 1'b0;
       coming_q <= '0;
       error_q <= 1'b0;
     end else begin
-      if (issue) ar_valid_q <= 1'b1;
-      else if (m_axi_arready) ar_valid_q <= 1'b0;
       coming_q <= coming_q + (issue ? COUNT_BITS'(plan_beats) : '0) - COUNT_BITS'(take);
       // SLVERR and DECERR are the responses with the high bit set.
-      error_q <= take && m_axi_rresp[1];
+      error_q <= take && r.resp[1];
     end
     if (!rst_n || clear) room_q <= COUNT_BITS'(FIFO_BEATS);
     else room_q <= room_q - (issue ? COUNT_BITS'(plan_beats) : '0) + COUNT_BITS'(leave);
@@ -111,7 +93,7 @@ module fs_dma_read #(
   ) u_fifo (
       .clk,
       .rst_n(rst_n && !clear),
-      .s_axis_tdata(m_axi_rdata),
+      .s_axis_tdata(r.data),
       .s_axis_tvalid(take),
       .s_axis_tready(fifo_ready),
       .m_axis_tdata,
@@ -122,13 +104,11 @@ module fs_dma_read #(
   assign quiet = coming_q == '0;
   assign error = error_q;
   assign drained = drained_q;
-  assign m_axi_araddr = ar_addr_q;
-  assign m_axi_arlen = ar_len_q;
-  assign m_axi_arvalid = ar_valid_q;
-  assign m_axi_rready = 1'b1;
+  assign r_ready = 1'b1;
 
-  // The FIFO has room for every beat that was asked for; and a response's low bit says nothing here.
-  wire unused = &{1'b0, plan_last, fifo_ready, m_axi_rresp[0]};
+  // The FIFO has room for every beat that was asked for; beats come in order, as there is one ID, and are
+  // counted; and a response's low bit says nothing here.
+  wire unused = &{1'b0, plan_last, fifo_ready, r.id, r.last, r.resp[0]};
 endmodule
 
 `default_nettype wire

@@ -3,9 +3,8 @@
 // Contract
 //   * `load` (one clock, only while `quiet` and after `clear` or a finished run) starts a run of
 //     `load_beats`; `load_half`: of the last beat only the low four bytes are written.
-//   * Bursts: INCR, 8 bytes a beat, at most 16 beats, none across 4 KiB, all with ID 0. A burst begins
-//     when all its beats are in the FIFO; WVALID waits for no AWREADY, and a burst's data ends
-//     before the next one's address. BREADY is always high.
+//   * Bursts are those of fs_dma_bursts. One begins when all its beats are in the FIFO; `w.valid` waits for
+//     no `aw_ready`, and a burst's data ends before the next one's address. `b_ready` is always high.
 //   * `stop` (a level) lets no new burst begin; one that has begun goes on to its end. `quiet`: every
 //     burst that began has been answered.
 //   * `written`: the whole run was answered. `error`: high for one clock for each burst answered with SLVERR or
@@ -32,18 +31,12 @@ module fs_dma_write #(
     input wire s_axis_tvalid,
     output wire s_axis_tready,
 
-    output wire [31:0] m_axi_awaddr,
-    output wire [3:0] m_axi_awlen,
-    output wire m_axi_awvalid,
-    input wire m_axi_awready,
-    output wire [63:0] m_axi_wdata,
-    output wire [7:0] m_axi_wstrb,
-    output wire m_axi_wlast,
-    output wire m_axi_wvalid,
-    input wire m_axi_wready,
-    input wire [1:0] m_axi_bresp,
-    input wire m_axi_bvalid,
-    output wire m_axi_bready
+    output wire fs_axi_pkg::hp_address_t aw,
+    input wire aw_ready,
+    output wire fs_axi_pkg::hp_write_t w,
+    input wire w_ready,
+    input wire fs_axi_pkg::hp_written_t b,
+    output wire b_ready
 );
   if (FIFO_BEATS < 16) begin : g_bad_depth
     $error("fs_dma_write: FIFO_BEATS is at least 16");
@@ -56,26 +49,22 @@ module fs_dma_write #(
   logic [COUNT_BITS-1:0] held_q;  // beats in the FIFO that no burst has claimed
   logic [4:0] left_q;  // beats of the burst under way that have not left
   logic [ANSWER_BITS-1:0] answers_q;  // bursts not answered
-  logic [31:0] aw_addr_q;
-  logic [3:0] aw_len_q;
-  logic aw_valid_q;
   logic half_q;
   logic last_burst_q;
   logic error_q;
 
   wire plan_valid;
-  wire [28:0] plan_address;
   wire [4:0] plan_beats;
   wire plan_last;
   wire plan_finished;
   wire fifo_valid;
   wire fifo_ready;
 
-  wire ready_for_burst = !aw_valid_q && left_q == '0 && answers_q != '1;
+  wire ready_for_burst = left_q == '0 && answers_q != '1;
   wire issue = plan_valid && held_q >= COUNT_BITS'(plan_beats) && !stop && ready_for_burst;
   wire enter = s_axis_tvalid && s_axis_tready;
-  wire leave = m_axi_wvalid && m_axi_wready;
-  wire answer = m_axi_bvalid && answers_q != '0;
+  wire leave = w.valid && w_ready;
+  wire answer = b.valid && answers_q != '0;
 
   fs_dma_bursts u_bursts (
       .clk,
@@ -85,11 +74,12 @@ module fs_dma_write #(
       .load_address,
       .load_beats,
       .valid(plan_valid),
-      .address(plan_address),
       .beats(plan_beats),
       .last(plan_last),
       .take(issue),
-      .finished(plan_finished)
+      .finished(plan_finished),
+      .m_axi(aw),
+      .m_axi_ready(aw_ready)
   );
 
   fs_fifo #(
@@ -101,52 +91,43 @@ module fs_dma_write #(
       .s_axis_tdata,
       .s_axis_tvalid,
       .s_axis_tready,
-      .m_axis_tdata(m_axi_wdata),
+      .m_axis_tdata(w.data),
       .m_axis_tvalid(fifo_valid),
       .m_axis_tready(fifo_ready)
   );
 
   always_ff @(posedge clk) begin
     if (load) half_q <= load_half;
-    if (issue) begin
-      aw_addr_q <= {plan_address, 3'd0};
-      aw_len_q  <= 4'(plan_beats - 5'd1);
-      last_burst_q <= plan_last;
-    end
+    if (issue) last_burst_q <= plan_last;
   end
 
   always_ff @(posedge clk) begin
     if (!rst_n) begin
-      aw_valid_q <= 1'b0;
       left_q <= '0;
       answers_q <= '0;
       error_q <= 1'b0;
     end else begin
-      if (issue) aw_valid_q <= 1'b1;
-      else if (m_axi_awready) aw_valid_q <= 1'b0;
       if (issue) left_q <= plan_beats;
       else if (leave) left_q <= left_q - 1'b1;
       answers_q <= answers_q + ANSWER_BITS'(issue) - ANSWER_BITS'(answer);
       // SLVERR and DECERR are the responses with the high bit set.
-      error_q <= answer && m_axi_bresp[1];
+      error_q <= answer && b.resp[1];
     end
     if (!rst_n || clear) held_q <= '0;
     else held_q <= held_q + COUNT_BITS'(enter) - (issue ? COUNT_BITS'(plan_beats) : '0);
   end
 
-  assign fifo_ready = m_axi_wready && left_q != '0;
+  assign fifo_ready = w_ready && left_q != '0;
   assign quiet = answers_q == '0;
   assign written = plan_finished && answers_q == '0 && !error_q;
   assign error = error_q;
-  assign m_axi_awaddr = aw_addr_q;
-  assign m_axi_awlen = aw_len_q;
-  assign m_axi_awvalid = aw_valid_q;
-  assign m_axi_wstrb = {{4{!(m_axi_wlast && last_burst_q && half_q)}}, 4'hF};
-  assign m_axi_wlast = left_q == 5'd1;
-  assign m_axi_wvalid = fifo_valid && left_q != '0;
-  assign m_axi_bready = 1'b1;
+  assign w.id = '0;
+  assign w.strb = {{4{!(w.last && last_burst_q && half_q)}}, 4'hF};
+  assign w.last = left_q == 5'd1;
+  assign w.valid = fifo_valid && left_q != '0;
+  assign b_ready = 1'b1;
 
-  wire unused = m_axi_bresp[0];
+  wire unused = &{1'b0, b.id, b.resp[0]};
 endmodule
 
 `default_nettype wire

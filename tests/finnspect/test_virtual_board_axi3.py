@@ -13,13 +13,13 @@ from virtual_zip import SOURCE, TARGET, make_net, small_graph, start_run
 MUTANTS = {
     "wlast": (
         "fs_dma_write.sv",
-        "m_axi_wlast = left_q == 5'd1",
-        "m_axi_wlast = left_q == 5'd2",
+        "w.last = left_q == 5'd1",
+        "w.last = left_q == 5'd2",
         "WLAST is wrong",
     ),
-    "wid": ("fs_axi_shell.sv", "m_axi_hp_wid = '0", "m_axi_hp_wid = 6'd1", "WID is 1, the burst's AWID 0"),
-    "size": ("fs_axi_shell.sv", "m_axi_hp_arsize = 3'd3", "m_axi_hp_arsize = 3'd2", "AxSIZE is 2"),
-    "rid": ("fs_axi_slave_read.sv", "s_axi_rid = ", "s_axi_rid = ~", "GP0 answers with ID"),
+    "wid": ("fs_dma_write.sv", "w.id = '0", "w.id = 6'd1", "WID is 1, the burst's AWID 0"),
+    "size": ("fs_dma_bursts.sv", "m_axi.size = 3'd3", "m_axi.size = 3'd2", "AxSIZE is 2"),
+    "id": ("fs_axi_slave_burst.sv", "assign id = ", "assign id = ~", "GP0 answers with ID"),
 }
 
 

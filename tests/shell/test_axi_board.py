@@ -17,12 +17,15 @@ from finnspect.toolchains.yosys import cell_counts, read_slang, run_yosys, stage
 BUILD_ID = "00112233445566778899aabbccddeeff"
 LIBRARY = (RTL_DIR, SHELL_DIR)
 OWN = shell_sources("finnspect-axi")
+PACKAGE = SHELL_DIR / "fs_axi_pkg.sv"
 
 #: (module, parameters): every hand-written module as it stands, and every branch of each generate.
 CASES = [
     ("fs_axi_slave_write", {}),
-    ("fs_axi_slave_write", {"ID_BITS": 4, "ADDR_BITS": 8}),
+    ("fs_axi_slave_write", {"ADDR_BITS": 8}),
     ("fs_axi_slave_read", {}),
+    ("fs_axi_slave_burst", {}),
+    ("fs_axi_slave_burst", {"ADDR_BITS": 8}),
     ("fs_axi_counters", {}),
     ("fs_dma_bursts", {}),
     ("fs_dma_read", {}),
@@ -54,20 +57,22 @@ def case_id(case) -> str:
 
 
 def test_every_module_is_among_the_cases():
-    assert {path.stem for path in OWN} == {name for name, _ in [*CASES, *AROUND_REGISTERS]} | {AXI_TOP}
+    assert OWN[0] == PACKAGE
+    assert {path.stem for path in OWN[1:]} == {name for name, _ in [*CASES, *AROUND_REGISTERS]} | {AXI_TOP}
 
 
 @pytest.mark.parametrize("case", CASES, ids=case_id)
 def test_verilator_has_no_warning(case, tmp_path):
     module, params = case
-    job = VerilatorJob(module, (SHELL_DIR / f"{module}.sv",), tmp_path, params=params, library_dirs=LIBRARY)
-    lint(job)
+    sources = (PACKAGE, SHELL_DIR / f"{module}.sv")
+    lint(VerilatorJob(module, sources, tmp_path, params=params, library_dirs=LIBRARY))
 
 
 @pytest.mark.parametrize("case", AROUND_REGISTERS, ids=case_id)
 def test_the_shell_has_no_warning_but_the_generated_block_s(case, tmp_path):
     module, params = case
-    sources = (SHELL_DIR / "fs_axi_regs.vlt", *registers.write_rtl(tmp_path), SHELL_DIR / f"{module}.sv")
+    generated = (SHELL_DIR / "fs_axi_regs.vlt", *registers.write_rtl(tmp_path))
+    sources = (*generated, PACKAGE, SHELL_DIR / f"{module}.sv")
     lint(VerilatorJob(module, sources, tmp_path, params=params, library_dirs=LIBRARY))
 
 
@@ -101,7 +106,8 @@ def test_slang_has_no_warning(case, tmp_path):
     slang.addStandardArgs()
     words = ["slang", "-Wextra", "-Wno-useless-cast", "-Wno-shadow-value", "--top", module]
     words += [f"--suppress-warnings {path}" for path in generated]
-    words += [*map(str, generated), str(SHELL_DIR / f"{module}.sv"), "-y", str(RTL_DIR), "-y", str(SHELL_DIR)]
+    words += map(str, [*generated, PACKAGE, SHELL_DIR / f"{module}.sv"])
+    words += ["-y", str(RTL_DIR), "-y", str(SHELL_DIR)]
     for name, value in params.items():
         words += ["-G", f"{name}={value}"]
     assert slang.parseCommandLine(" ".join(words))
@@ -120,7 +126,7 @@ def test_style(path):
     assert text.startswith("// "), "begins with its contract"
     assert "`default_nettype none\n" in code
     assert code.rstrip().endswith("`default_nettype wire")
-    assert re.findall(r"^module (\w+)", code, re.MULTILINE) == [path.stem]
+    assert re.findall(r"^(?:module|package) (\w+)", code, re.MULTILINE) == [path.stem]
     assert not re.search(r"\binterface\b|\bmodport\b|\b(BUFG|PS7|RAMB\w+|DSP48E1)\b", code)
     assert max(map(len, text.splitlines())) <= 120
 
@@ -138,7 +144,8 @@ def test_style(path):
     ],
 )
 def test_wrong_parameters_stop_elaboration(tmp_path, module, params, message):
-    job = VerilatorJob(module, (SHELL_DIR / f"{module}.sv",), tmp_path, params=params, library_dirs=LIBRARY)
+    sources = (PACKAGE, SHELL_DIR / f"{module}.sv")
+    job = VerilatorJob(module, sources, tmp_path, params=params, library_dirs=LIBRARY)
     with pytest.raises(ToolError, match=message):
         lint(job)
 

@@ -20,7 +20,7 @@ from finnspect.doctor import distribution_version
 from finnspect.emit import Accelerator
 from finnspect.errors import ConfigError, PackageError
 from finnspect.paths import ROOT, SIM_DIR
-from finnspect.shell import AXI_TOP, AxiSettings, stage_design
+from finnspect.shell import AxiSettings, stage_design
 from finnspect.sim.uart import UartModel, build_uart_model, simulation_settings
 from finnspect.sim.verilator import CACHE_DIR, VerilatorJob, build
 from finnspect.sources import source_hash
@@ -29,6 +29,7 @@ from finnspect.stages import digest_of, hash_path
 log = logging.getLogger(__name__)
 
 MAIN = SIM_DIR / "virtual_board_main.cpp"
+TOP = SIM_DIR / "virtual_board_top.sv"
 #: Where programs are kept unless a caller says otherwise; one folder for each core, shell and build id.
 MODELS_DIR = ROOT / "out" / "cache" / "virtual_board"
 _STAMP = "model.json"
@@ -96,8 +97,8 @@ def build_board_model(
     def make(folder: Path) -> None:
         sources = stage_design(accelerator, described, settings, folder, simulation=True)
         job = VerilatorJob(
-            top=AXI_TOP,
-            sources=tuple(folder / name for name in sources),
+            top=TOP.stem,
+            sources=(*(folder / name for name in sources), TOP),
             build_dir=folder,
             main=(MAIN,),
             library_dirs=(),

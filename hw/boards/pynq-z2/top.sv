@@ -12,76 +12,10 @@ module top;
   wire [3:0] fclk_reset_n;
   wire clk;
   wire irq;
-  wire [11:0] gp_awid;
-  wire [31:0] gp_awaddr;
-  wire [3:0] gp_awlen;
-  wire [2:0] gp_awsize;
-  wire [1:0] gp_awburst;
-  wire [1:0] gp_awlock;
-  wire gp_awvalid;
-  wire gp_awready;
-  wire [11:0] gp_wid;
-  wire [31:0] gp_wdata;
-  wire [3:0] gp_wstrb;
-  wire gp_wlast;
-  wire gp_wvalid;
-  wire gp_wready;
-  wire [11:0] gp_bid;
-  wire [1:0] gp_bresp;
-  wire gp_bvalid;
-  wire gp_bready;
-  wire [11:0] gp_arid;
-  wire [31:0] gp_araddr;
-  wire [3:0] gp_arlen;
-  wire [2:0] gp_arsize;
-  wire [1:0] gp_arburst;
-  wire [1:0] gp_arlock;
-  wire gp_arvalid;
-  wire gp_arready;
-  wire [11:0] gp_rid;
-  wire [31:0] gp_rdata;
-  wire [1:0] gp_rresp;
-  wire gp_rlast;
-  wire gp_rvalid;
-  wire gp_rready;
-  wire [5:0] hp_awid;
-  wire [31:0] hp_awaddr;
-  wire [3:0] hp_awlen;
-  wire [2:0] hp_awsize;
-  wire [1:0] hp_awburst;
-  wire [1:0] hp_awlock;
-  wire [3:0] hp_awcache;
-  wire [2:0] hp_awprot;
-  wire [3:0] hp_awqos;
-  wire hp_awvalid;
-  wire hp_awready;
-  wire [5:0] hp_wid;
-  wire [63:0] hp_wdata;
-  wire [7:0] hp_wstrb;
-  wire hp_wlast;
-  wire hp_wvalid;
-  wire hp_wready;
-  wire [5:0] hp_bid;
-  wire [1:0] hp_bresp;
-  wire hp_bvalid;
-  wire hp_bready;
-  wire [5:0] hp_arid;
-  wire [31:0] hp_araddr;
-  wire [3:0] hp_arlen;
-  wire [2:0] hp_arsize;
-  wire [1:0] hp_arburst;
-  wire [1:0] hp_arlock;
-  wire [3:0] hp_arcache;
-  wire [2:0] hp_arprot;
-  wire [3:0] hp_arqos;
-  wire hp_arvalid;
-  wire hp_arready;
-  wire [5:0] hp_rid;
-  wire [63:0] hp_rdata;
-  wire [1:0] hp_rresp;
-  wire hp_rlast;
-  wire hp_rvalid;
-  wire hp_rready;
+  wire fs_axi_pkg::gp_request_t gp_request;
+  wire fs_axi_pkg::gp_answer_t gp_answer;
+  wire fs_axi_pkg::hp_request_t hp_request;
+  wire fs_axi_pkg::hp_answer_t hp_answer;
 
   BUFG u_clk (
       .I(fclk[0]),
@@ -113,162 +47,96 @@ module top;
       .FCLKRESETN(fclk_reset_n),
       .IRQF2P({19'd0, irq}),
       .MAXIGP0ACLK(clk),
-      .MAXIGP0AWID(gp_awid),
-      .MAXIGP0AWADDR(gp_awaddr),
-      .MAXIGP0AWLEN(gp_awlen),
-      .MAXIGP0AWSIZE(gp_awsize[1:0]),
-      .MAXIGP0AWBURST(gp_awburst),
-      .MAXIGP0AWLOCK(gp_awlock),
-      .MAXIGP0AWVALID(gp_awvalid),
-      .MAXIGP0AWREADY(gp_awready),
-      .MAXIGP0WID(gp_wid),
-      .MAXIGP0WDATA(gp_wdata),
-      .MAXIGP0WSTRB(gp_wstrb),
-      .MAXIGP0WLAST(gp_wlast),
-      .MAXIGP0WVALID(gp_wvalid),
-      .MAXIGP0WREADY(gp_wready),
-      .MAXIGP0BID(gp_bid),
-      .MAXIGP0BRESP(gp_bresp),
-      .MAXIGP0BVALID(gp_bvalid),
-      .MAXIGP0BREADY(gp_bready),
-      .MAXIGP0ARID(gp_arid),
-      .MAXIGP0ARADDR(gp_araddr),
-      .MAXIGP0ARLEN(gp_arlen),
-      .MAXIGP0ARSIZE(gp_arsize[1:0]),
-      .MAXIGP0ARBURST(gp_arburst),
-      .MAXIGP0ARLOCK(gp_arlock),
-      .MAXIGP0ARVALID(gp_arvalid),
-      .MAXIGP0ARREADY(gp_arready),
-      .MAXIGP0RID(gp_rid),
-      .MAXIGP0RDATA(gp_rdata),
-      .MAXIGP0RRESP(gp_rresp),
-      .MAXIGP0RLAST(gp_rlast),
-      .MAXIGP0RVALID(gp_rvalid),
-      .MAXIGP0RREADY(gp_rready),
+      .MAXIGP0AWID(gp_request.aw.id),
+      .MAXIGP0AWADDR(gp_request.aw.addr),
+      .MAXIGP0AWLEN(gp_request.aw.len),
+      .MAXIGP0AWSIZE(gp_request.aw.size[1:0]),
+      .MAXIGP0AWBURST(gp_request.aw.burst),
+      .MAXIGP0AWLOCK(gp_request.aw.lock),
+      .MAXIGP0AWVALID(gp_request.aw.valid),
+      .MAXIGP0AWREADY(gp_answer.aw_ready),
+      .MAXIGP0WID(gp_request.w.id),
+      .MAXIGP0WDATA(gp_request.w.data),
+      .MAXIGP0WSTRB(gp_request.w.strb),
+      .MAXIGP0WLAST(gp_request.w.last),
+      .MAXIGP0WVALID(gp_request.w.valid),
+      .MAXIGP0WREADY(gp_answer.w_ready),
+      .MAXIGP0BID(gp_answer.b.id),
+      .MAXIGP0BRESP(gp_answer.b.resp),
+      .MAXIGP0BVALID(gp_answer.b.valid),
+      .MAXIGP0BREADY(gp_request.b_ready),
+      .MAXIGP0ARID(gp_request.ar.id),
+      .MAXIGP0ARADDR(gp_request.ar.addr),
+      .MAXIGP0ARLEN(gp_request.ar.len),
+      .MAXIGP0ARSIZE(gp_request.ar.size[1:0]),
+      .MAXIGP0ARBURST(gp_request.ar.burst),
+      .MAXIGP0ARLOCK(gp_request.ar.lock),
+      .MAXIGP0ARVALID(gp_request.ar.valid),
+      .MAXIGP0ARREADY(gp_answer.ar_ready),
+      .MAXIGP0RID(gp_answer.r.id),
+      .MAXIGP0RDATA(gp_answer.r.data),
+      .MAXIGP0RRESP(gp_answer.r.resp),
+      .MAXIGP0RLAST(gp_answer.r.last),
+      .MAXIGP0RVALID(gp_answer.r.valid),
+      .MAXIGP0RREADY(gp_request.r_ready),
       .SAXIHP0ACLK(clk),
       .SAXIHP0RDISSUECAP1EN(1'b0),
       .SAXIHP0WRISSUECAP1EN(1'b0),
-      .SAXIHP0AWID(hp_awid),
-      .SAXIHP0AWADDR(hp_awaddr),
-      .SAXIHP0AWLEN(hp_awlen),
-      .SAXIHP0AWSIZE(hp_awsize[1:0]),
-      .SAXIHP0AWBURST(hp_awburst),
-      .SAXIHP0AWLOCK(hp_awlock),
-      .SAXIHP0AWCACHE(hp_awcache),
-      .SAXIHP0AWPROT(hp_awprot),
-      .SAXIHP0AWQOS(hp_awqos),
-      .SAXIHP0AWVALID(hp_awvalid),
-      .SAXIHP0AWREADY(hp_awready),
-      .SAXIHP0WID(hp_wid),
-      .SAXIHP0WDATA(hp_wdata),
-      .SAXIHP0WSTRB(hp_wstrb),
-      .SAXIHP0WLAST(hp_wlast),
-      .SAXIHP0WVALID(hp_wvalid),
-      .SAXIHP0WREADY(hp_wready),
-      .SAXIHP0BID(hp_bid),
-      .SAXIHP0BRESP(hp_bresp),
-      .SAXIHP0BVALID(hp_bvalid),
-      .SAXIHP0BREADY(hp_bready),
-      .SAXIHP0ARID(hp_arid),
-      .SAXIHP0ARADDR(hp_araddr),
-      .SAXIHP0ARLEN(hp_arlen),
-      .SAXIHP0ARSIZE(hp_arsize[1:0]),
-      .SAXIHP0ARBURST(hp_arburst),
-      .SAXIHP0ARLOCK(hp_arlock),
-      .SAXIHP0ARCACHE(hp_arcache),
-      .SAXIHP0ARPROT(hp_arprot),
-      .SAXIHP0ARQOS(hp_arqos),
-      .SAXIHP0ARVALID(hp_arvalid),
-      .SAXIHP0ARREADY(hp_arready),
-      .SAXIHP0RID(hp_rid),
-      .SAXIHP0RDATA(hp_rdata),
-      .SAXIHP0RRESP(hp_rresp),
-      .SAXIHP0RLAST(hp_rlast),
-      .SAXIHP0RVALID(hp_rvalid),
-      .SAXIHP0RREADY(hp_rready)
+      .SAXIHP0AWID(hp_request.aw.id),
+      .SAXIHP0AWADDR(hp_request.aw.addr),
+      .SAXIHP0AWLEN(hp_request.aw.len),
+      .SAXIHP0AWSIZE(hp_request.aw.size[1:0]),
+      .SAXIHP0AWBURST(hp_request.aw.burst),
+      .SAXIHP0AWLOCK(hp_request.aw.lock),
+      .SAXIHP0AWCACHE(hp_request.aw.cache),
+      .SAXIHP0AWPROT(hp_request.aw.prot),
+      .SAXIHP0AWQOS(hp_request.aw.qos),
+      .SAXIHP0AWVALID(hp_request.aw.valid),
+      .SAXIHP0AWREADY(hp_answer.aw_ready),
+      .SAXIHP0WID(hp_request.w.id),
+      .SAXIHP0WDATA(hp_request.w.data),
+      .SAXIHP0WSTRB(hp_request.w.strb),
+      .SAXIHP0WLAST(hp_request.w.last),
+      .SAXIHP0WVALID(hp_request.w.valid),
+      .SAXIHP0WREADY(hp_answer.w_ready),
+      .SAXIHP0BID(hp_answer.b.id),
+      .SAXIHP0BRESP(hp_answer.b.resp),
+      .SAXIHP0BVALID(hp_answer.b.valid),
+      .SAXIHP0BREADY(hp_request.b_ready),
+      .SAXIHP0ARID(hp_request.ar.id),
+      .SAXIHP0ARADDR(hp_request.ar.addr),
+      .SAXIHP0ARLEN(hp_request.ar.len),
+      .SAXIHP0ARSIZE(hp_request.ar.size[1:0]),
+      .SAXIHP0ARBURST(hp_request.ar.burst),
+      .SAXIHP0ARLOCK(hp_request.ar.lock),
+      .SAXIHP0ARCACHE(hp_request.ar.cache),
+      .SAXIHP0ARPROT(hp_request.ar.prot),
+      .SAXIHP0ARQOS(hp_request.ar.qos),
+      .SAXIHP0ARVALID(hp_request.ar.valid),
+      .SAXIHP0ARREADY(hp_answer.ar_ready),
+      .SAXIHP0RID(hp_answer.r.id),
+      .SAXIHP0RDATA(hp_answer.r.data),
+      .SAXIHP0RRESP(hp_answer.r.resp),
+      .SAXIHP0RLAST(hp_answer.r.last),
+      .SAXIHP0RVALID(hp_answer.r.valid),
+      .SAXIHP0RREADY(hp_request.r_ready)
   );
 
   // The processor's ports write the size of a beat with two bits.
-  assign gp_awsize[2] = 1'b0;
-  assign gp_arsize[2] = 1'b0;
+  assign gp_request.aw.size[2] = 1'b0;
+  assign gp_request.ar.size[2] = 1'b0;
 
   fs_axi_accelerator u_accelerator (
       .clk,
       .rst_n(rst_n_q),
       .irq,
-      .s_axi_gp_awid(gp_awid),
-      .s_axi_gp_awaddr(gp_awaddr),
-      .s_axi_gp_awlen(gp_awlen),
-      .s_axi_gp_awsize(gp_awsize),
-      .s_axi_gp_awburst(gp_awburst),
-      .s_axi_gp_awlock(gp_awlock),
-      .s_axi_gp_awvalid(gp_awvalid),
-      .s_axi_gp_awready(gp_awready),
-      .s_axi_gp_wid(gp_wid),
-      .s_axi_gp_wdata(gp_wdata),
-      .s_axi_gp_wstrb(gp_wstrb),
-      .s_axi_gp_wlast(gp_wlast),
-      .s_axi_gp_wvalid(gp_wvalid),
-      .s_axi_gp_wready(gp_wready),
-      .s_axi_gp_bid(gp_bid),
-      .s_axi_gp_bresp(gp_bresp),
-      .s_axi_gp_bvalid(gp_bvalid),
-      .s_axi_gp_bready(gp_bready),
-      .s_axi_gp_arid(gp_arid),
-      .s_axi_gp_araddr(gp_araddr),
-      .s_axi_gp_arlen(gp_arlen),
-      .s_axi_gp_arsize(gp_arsize),
-      .s_axi_gp_arburst(gp_arburst),
-      .s_axi_gp_arlock(gp_arlock),
-      .s_axi_gp_arvalid(gp_arvalid),
-      .s_axi_gp_arready(gp_arready),
-      .s_axi_gp_rid(gp_rid),
-      .s_axi_gp_rdata(gp_rdata),
-      .s_axi_gp_rresp(gp_rresp),
-      .s_axi_gp_rlast(gp_rlast),
-      .s_axi_gp_rvalid(gp_rvalid),
-      .s_axi_gp_rready(gp_rready),
-      .m_axi_hp_awid(hp_awid),
-      .m_axi_hp_awaddr(hp_awaddr),
-      .m_axi_hp_awlen(hp_awlen),
-      .m_axi_hp_awsize(hp_awsize),
-      .m_axi_hp_awburst(hp_awburst),
-      .m_axi_hp_awlock(hp_awlock),
-      .m_axi_hp_awcache(hp_awcache),
-      .m_axi_hp_awprot(hp_awprot),
-      .m_axi_hp_awqos(hp_awqos),
-      .m_axi_hp_awvalid(hp_awvalid),
-      .m_axi_hp_awready(hp_awready),
-      .m_axi_hp_wid(hp_wid),
-      .m_axi_hp_wdata(hp_wdata),
-      .m_axi_hp_wstrb(hp_wstrb),
-      .m_axi_hp_wlast(hp_wlast),
-      .m_axi_hp_wvalid(hp_wvalid),
-      .m_axi_hp_wready(hp_wready),
-      .m_axi_hp_bid(hp_bid),
-      .m_axi_hp_bresp(hp_bresp),
-      .m_axi_hp_bvalid(hp_bvalid),
-      .m_axi_hp_bready(hp_bready),
-      .m_axi_hp_arid(hp_arid),
-      .m_axi_hp_araddr(hp_araddr),
-      .m_axi_hp_arlen(hp_arlen),
-      .m_axi_hp_arsize(hp_arsize),
-      .m_axi_hp_arburst(hp_arburst),
-      .m_axi_hp_arlock(hp_arlock),
-      .m_axi_hp_arcache(hp_arcache),
-      .m_axi_hp_arprot(hp_arprot),
-      .m_axi_hp_arqos(hp_arqos),
-      .m_axi_hp_arvalid(hp_arvalid),
-      .m_axi_hp_arready(hp_arready),
-      .m_axi_hp_rid(hp_rid),
-      .m_axi_hp_rdata(hp_rdata),
-      .m_axi_hp_rresp(hp_rresp),
-      .m_axi_hp_rlast(hp_rlast),
-      .m_axi_hp_rvalid(hp_rvalid),
-      .m_axi_hp_rready(hp_rready)
+      .gp_request,
+      .gp_answer,
+      .hp_request,
+      .hp_answer
   );
 
-  wire unused = &{1'b0, fclk[3:1], fclk_reset_n[3:1], hp_awsize[2], hp_arsize[2]};
+  wire unused = &{1'b0, fclk[3:1], fclk_reset_n[3:1], hp_request.aw.size[2], hp_request.ar.size[2]};
 endmodule
 
 `default_nettype wire

@@ -124,6 +124,11 @@ module axi_bench (
     input wire m_axi_rvalid,
     output wire m_axi_rready
 );
+  wire fs_axi_pkg::gp_request_t gp_request;
+  wire fs_axi_pkg::gp_answer_t gp_answer;
+  wire fs_axi_pkg::hp_request_t hp_request;
+  wire fs_axi_pkg::hp_answer_t hp_answer;
+
   // -- registers ---------------------------------------------------------------------------------
 
   // AXI4 has no WID: data waits for its address, and takes that one's ID.
@@ -131,112 +136,60 @@ module axi_bench (
   logic wid_known_q;
   always_ff @(posedge clk) begin
     if (!rst_n) wid_known_q <= 1'b0;
-    else if (gp_awvalid && gp_awready) begin
-      wid_q <= gp_awid;
+    else if (gp_request.aw.valid && gp_answer.aw_ready) begin
+      wid_q <= gp_request.aw.id;
       wid_known_q <= 1'b1;
-    end else if (gp_wvalid && gp_wready && gp_wlast) wid_known_q <= 1'b0;
+    end else if (gp_request.w.valid && gp_answer.w_ready && gp_request.w.last) wid_known_q <= 1'b0;
   end
 
-  wire [11:0] gp_awid = raw ? raw_awid : s_axi_awid;
-  wire [31:0] gp_awaddr = raw ? raw_awaddr : s_axi_awaddr;
-  wire [3:0] gp_awlen = raw ? raw_awlen[3:0] : s_axi_awlen[3:0];
-  wire [2:0] gp_awsize = raw ? raw_awsize : s_axi_awsize;
-  wire [1:0] gp_awburst = raw ? raw_awburst : s_axi_awburst;
-  wire [1:0] gp_awlock = raw ? raw_awlock : {1'b0, s_axi_awlock};
-  wire gp_awvalid = raw ? raw_awvalid : s_axi_awvalid;
-  wire [11:0] gp_wid = raw ? raw_wid : wid_q;
-  wire [31:0] gp_wdata = raw ? raw_wdata : s_axi_wdata;
-  wire [3:0] gp_wstrb = raw ? raw_wstrb : s_axi_wstrb;
-  wire gp_wlast = raw ? raw_wlast : s_axi_wlast;
-  wire gp_wvalid = raw ? raw_wvalid : s_axi_wvalid && wid_known_q;
-  wire gp_bready = raw ? raw_bready : s_axi_bready;
-  wire [11:0] gp_arid = raw ? raw_arid : s_axi_arid;
-  wire [31:0] gp_araddr = raw ? raw_araddr : s_axi_araddr;
-  wire [3:0] gp_arlen = raw ? raw_arlen[3:0] : s_axi_arlen[3:0];
-  wire [2:0] gp_arsize = raw ? raw_arsize : s_axi_arsize;
-  wire [1:0] gp_arburst = raw ? raw_arburst : s_axi_arburst;
-  wire [1:0] gp_arlock = raw ? raw_arlock : {1'b0, s_axi_arlock};
-  wire gp_arvalid = raw ? raw_arvalid : s_axi_arvalid;
-  wire gp_rready = raw ? raw_rready : s_axi_rready;
-  wire gp_awready;
-  assign s_axi_awready = gp_awready && !raw;
-  assign raw_awready = gp_awready;
-  wire gp_wready;
-  assign s_axi_wready = gp_wready && wid_known_q && !raw;
-  assign raw_wready = gp_wready;
-  wire [11:0] gp_bid;
-  assign s_axi_bid = gp_bid;
-  assign raw_bid = gp_bid;
-  wire [1:0] gp_bresp;
-  assign s_axi_bresp = gp_bresp;
-  assign raw_bresp = gp_bresp;
-  wire gp_bvalid;
-  assign s_axi_bvalid = gp_bvalid && !raw;
-  assign raw_bvalid = gp_bvalid;
-  wire gp_arready;
-  assign s_axi_arready = gp_arready && !raw;
-  assign raw_arready = gp_arready;
-  wire [11:0] gp_rid;
-  assign s_axi_rid = gp_rid;
-  assign raw_rid = gp_rid;
-  wire [31:0] gp_rdata;
-  assign s_axi_rdata = gp_rdata;
-  assign raw_rdata = gp_rdata;
-  wire [1:0] gp_rresp;
-  assign s_axi_rresp = gp_rresp;
-  assign raw_rresp = gp_rresp;
-  wire gp_rlast;
-  assign s_axi_rlast = gp_rlast;
-  assign raw_rlast = gp_rlast;
-  wire gp_rvalid;
-  assign s_axi_rvalid = gp_rvalid && !raw;
-  assign raw_rvalid = gp_rvalid;
+  assign gp_request.aw.id = raw ? raw_awid : s_axi_awid;
+  assign gp_request.aw.addr = raw ? raw_awaddr : s_axi_awaddr;
+  assign gp_request.aw.len = raw ? raw_awlen[3:0] : s_axi_awlen[3:0];
+  assign gp_request.aw.size = raw ? raw_awsize : s_axi_awsize;
+  assign gp_request.aw.burst = raw ? raw_awburst : s_axi_awburst;
+  assign gp_request.aw.lock = raw ? raw_awlock : {1'b0, s_axi_awlock};
+  assign gp_request.aw.valid = raw ? raw_awvalid : s_axi_awvalid;
+  assign gp_request.w.id = raw ? raw_wid : wid_q;
+  assign gp_request.w.data = raw ? raw_wdata : s_axi_wdata;
+  assign gp_request.w.strb = raw ? raw_wstrb : s_axi_wstrb;
+  assign gp_request.w.last = raw ? raw_wlast : s_axi_wlast;
+  assign gp_request.w.valid = raw ? raw_wvalid : s_axi_wvalid && wid_known_q;
+  assign gp_request.b_ready = raw ? raw_bready : s_axi_bready;
+  assign gp_request.ar.id = raw ? raw_arid : s_axi_arid;
+  assign gp_request.ar.addr = raw ? raw_araddr : s_axi_araddr;
+  assign gp_request.ar.len = raw ? raw_arlen[3:0] : s_axi_arlen[3:0];
+  assign gp_request.ar.size = raw ? raw_arsize : s_axi_arsize;
+  assign gp_request.ar.burst = raw ? raw_arburst : s_axi_arburst;
+  assign gp_request.ar.lock = raw ? raw_arlock : {1'b0, s_axi_arlock};
+  assign gp_request.ar.valid = raw ? raw_arvalid : s_axi_arvalid;
+  assign gp_request.r_ready = raw ? raw_rready : s_axi_rready;
+  assign s_axi_awready = gp_answer.aw_ready && !raw;
+  assign raw_awready = gp_answer.aw_ready;
+  assign s_axi_wready = gp_answer.w_ready && wid_known_q && !raw;
+  assign raw_wready = gp_answer.w_ready;
+  assign s_axi_bid = gp_answer.b.id;
+  assign raw_bid = gp_answer.b.id;
+  assign s_axi_bresp = gp_answer.b.resp;
+  assign raw_bresp = gp_answer.b.resp;
+  assign s_axi_bvalid = gp_answer.b.valid && !raw;
+  assign raw_bvalid = gp_answer.b.valid;
+  assign s_axi_arready = gp_answer.ar_ready && !raw;
+  assign raw_arready = gp_answer.ar_ready;
+  assign s_axi_rid = gp_answer.r.id;
+  assign raw_rid = gp_answer.r.id;
+  assign s_axi_rdata = gp_answer.r.data;
+  assign raw_rdata = gp_answer.r.data;
+  assign s_axi_rresp = gp_answer.r.resp;
+  assign raw_rresp = gp_answer.r.resp;
+  assign s_axi_rlast = gp_answer.r.last;
+  assign raw_rlast = gp_answer.r.last;
+  assign s_axi_rvalid = gp_answer.r.valid && !raw;
+  assign raw_rvalid = gp_answer.r.valid;
 
   // -- memory ------------------------------------------------------------------------------------
 
-  wire [5:0] hp_awid;
-  wire [31:0] hp_awaddr;
-  wire [3:0] hp_awlen;
-  wire [2:0] hp_awsize;
-  wire [1:0] hp_awburst;
-  wire [1:0] hp_awlock;
-  wire [3:0] hp_awcache;
-  wire [2:0] hp_awprot;
-  wire [3:0] hp_awqos;
-  wire hp_awvalid;
-  wire hp_awready;
-  wire [5:0] hp_wid;
-  wire [63:0] hp_wdata;
-  wire [7:0] hp_wstrb;
-  wire hp_wlast;
-  wire hp_wvalid;
-  wire hp_wready;
-  wire [5:0] hp_bid;
-  wire [1:0] hp_bresp;
-  wire hp_bvalid;
-  wire hp_bready;
-  wire [5:0] hp_arid;
-  wire [31:0] hp_araddr;
-  wire [3:0] hp_arlen;
-  wire [2:0] hp_arsize;
-  wire [1:0] hp_arburst;
-  wire [1:0] hp_arlock;
-  wire [3:0] hp_arcache;
-  wire [2:0] hp_arprot;
-  wire [3:0] hp_arqos;
-  wire hp_arvalid;
-  wire hp_arready;
-  wire [5:0] hp_rid;
-  wire [63:0] hp_rdata;
-  wire [1:0] hp_rresp;
-  wire hp_rlast;
-  wire hp_rvalid;
-  wire hp_rready;
-
   typedef struct packed {
-    logic [31:0] addr;
-    logic [3:0] len;
-    logic [5:0] id;
+    fs_axi_pkg::hp_address_t address;
     logic [31:0] due;
   } ar_t;
 
@@ -254,8 +207,8 @@ module axi_bench (
       ar_room_q <= 1'b0;
       now_q <= 0;
     end else begin
-      if (hp_arvalid && hp_arready)
-        ars.push_back('{addr: hp_araddr, len: hp_arlen, id: hp_arid, due: now_q + 32'(ar_delay)});
+      if (hp_request.ar.valid && hp_answer.ar_ready)
+        ars.push_back('{address: hp_request.ar, due: now_q + 32'(ar_delay)});
       if (!ar_head_valid_q || m_axi_arready) begin
         if (ars.size() > 0 && ars[0].due <= now_q) begin
           ar_head_q <= ars.pop_front();
@@ -267,119 +220,53 @@ module axi_bench (
   end
 
   // Two clocks old: one address more may come than there are slots.
-  assign hp_arready = ar_room_q;
-  assign m_axi_arid = ar_head_q.id;
-  assign m_axi_araddr = ar_head_q.addr;
-  assign m_axi_arlen = {4'd0, ar_head_q.len};
+  assign hp_answer.ar_ready = ar_room_q;
+  assign m_axi_arid = ar_head_q.address.id;
+  assign m_axi_araddr = ar_head_q.address.addr;
+  assign m_axi_arlen = {4'd0, ar_head_q.address.len};
   assign m_axi_arsize = 3'd3;
   assign m_axi_arburst = 2'b01;
   assign m_axi_arlock = 1'b0;
-  assign m_axi_arcache = hp_arcache;
-  assign m_axi_arprot = hp_arprot;
-  assign m_axi_arqos = hp_arqos;
+  assign m_axi_arcache = hp_request.ar.cache;
+  assign m_axi_arprot = hp_request.ar.prot;
+  assign m_axi_arqos = hp_request.ar.qos;
   assign m_axi_arvalid = ar_head_valid_q;
-  assign hp_rid = m_axi_rid;
-  assign hp_rdata = m_axi_rdata;
-  assign hp_rresp = m_axi_rresp | {1'b0, decerr && m_axi_rresp[1]};
-  assign hp_rlast = m_axi_rlast;
-  assign hp_rvalid = m_axi_rvalid;
-  assign m_axi_rready = hp_rready;
+  assign hp_answer.r.id = m_axi_rid;
+  assign hp_answer.r.data = m_axi_rdata;
+  assign hp_answer.r.resp = m_axi_rresp | {1'b0, decerr && m_axi_rresp[1]};
+  assign hp_answer.r.last = m_axi_rlast;
+  assign hp_answer.r.valid = m_axi_rvalid;
+  assign m_axi_rready = hp_request.r_ready;
 
-  assign m_axi_awid = hp_awid;
-  assign m_axi_awaddr = hp_awaddr;
-  assign m_axi_awlen = {4'd0, hp_awlen};
-  assign m_axi_awsize = hp_awsize;
-  assign m_axi_awburst = hp_awburst;
-  assign m_axi_awlock = hp_awlock[0];
-  assign m_axi_awcache = hp_awcache;
-  assign m_axi_awprot = hp_awprot;
-  assign m_axi_awqos = hp_awqos;
-  assign m_axi_awvalid = hp_awvalid;
-  assign hp_awready = m_axi_awready;
-  assign m_axi_wdata = hp_wdata;
-  assign m_axi_wstrb = hp_wstrb;
-  assign m_axi_wlast = hp_wlast;
-  assign m_axi_wvalid = hp_wvalid;
-  assign hp_wready = m_axi_wready;
-  assign hp_bid = m_axi_bid;
-  assign hp_bresp = m_axi_bresp | {1'b0, decerr && m_axi_bresp[1]};
-  assign hp_bvalid = m_axi_bvalid;
-  assign m_axi_bready = hp_bready;
+  assign m_axi_awid = hp_request.aw.id;
+  assign m_axi_awaddr = hp_request.aw.addr;
+  assign m_axi_awlen = {4'd0, hp_request.aw.len};
+  assign m_axi_awsize = hp_request.aw.size;
+  assign m_axi_awburst = hp_request.aw.burst;
+  assign m_axi_awlock = hp_request.aw.lock[0];
+  assign m_axi_awcache = hp_request.aw.cache;
+  assign m_axi_awprot = hp_request.aw.prot;
+  assign m_axi_awqos = hp_request.aw.qos;
+  assign m_axi_awvalid = hp_request.aw.valid;
+  assign hp_answer.aw_ready = m_axi_awready;
+  assign m_axi_wdata = hp_request.w.data;
+  assign m_axi_wstrb = hp_request.w.strb;
+  assign m_axi_wlast = hp_request.w.last;
+  assign m_axi_wvalid = hp_request.w.valid;
+  assign hp_answer.w_ready = m_axi_wready;
+  assign hp_answer.b.id = m_axi_bid;
+  assign hp_answer.b.resp = m_axi_bresp | {1'b0, decerr && m_axi_bresp[1]};
+  assign hp_answer.b.valid = m_axi_bvalid;
+  assign m_axi_bready = hp_request.b_ready;
 
   fs_axi_accelerator u_dut (
       .clk,
       .rst_n,
       .irq,
-      .s_axi_gp_awid(gp_awid),
-      .s_axi_gp_awaddr(gp_awaddr),
-      .s_axi_gp_awlen(gp_awlen),
-      .s_axi_gp_awsize(gp_awsize),
-      .s_axi_gp_awburst(gp_awburst),
-      .s_axi_gp_awlock(gp_awlock),
-      .s_axi_gp_awvalid(gp_awvalid),
-      .s_axi_gp_awready(gp_awready),
-      .s_axi_gp_wid(gp_wid),
-      .s_axi_gp_wdata(gp_wdata),
-      .s_axi_gp_wstrb(gp_wstrb),
-      .s_axi_gp_wlast(gp_wlast),
-      .s_axi_gp_wvalid(gp_wvalid),
-      .s_axi_gp_wready(gp_wready),
-      .s_axi_gp_bid(gp_bid),
-      .s_axi_gp_bresp(gp_bresp),
-      .s_axi_gp_bvalid(gp_bvalid),
-      .s_axi_gp_bready(gp_bready),
-      .s_axi_gp_arid(gp_arid),
-      .s_axi_gp_araddr(gp_araddr),
-      .s_axi_gp_arlen(gp_arlen),
-      .s_axi_gp_arsize(gp_arsize),
-      .s_axi_gp_arburst(gp_arburst),
-      .s_axi_gp_arlock(gp_arlock),
-      .s_axi_gp_arvalid(gp_arvalid),
-      .s_axi_gp_arready(gp_arready),
-      .s_axi_gp_rid(gp_rid),
-      .s_axi_gp_rdata(gp_rdata),
-      .s_axi_gp_rresp(gp_rresp),
-      .s_axi_gp_rlast(gp_rlast),
-      .s_axi_gp_rvalid(gp_rvalid),
-      .s_axi_gp_rready(gp_rready),
-      .m_axi_hp_awid(hp_awid),
-      .m_axi_hp_awaddr(hp_awaddr),
-      .m_axi_hp_awlen(hp_awlen),
-      .m_axi_hp_awsize(hp_awsize),
-      .m_axi_hp_awburst(hp_awburst),
-      .m_axi_hp_awlock(hp_awlock),
-      .m_axi_hp_awcache(hp_awcache),
-      .m_axi_hp_awprot(hp_awprot),
-      .m_axi_hp_awqos(hp_awqos),
-      .m_axi_hp_awvalid(hp_awvalid),
-      .m_axi_hp_awready(hp_awready),
-      .m_axi_hp_wid(hp_wid),
-      .m_axi_hp_wdata(hp_wdata),
-      .m_axi_hp_wstrb(hp_wstrb),
-      .m_axi_hp_wlast(hp_wlast),
-      .m_axi_hp_wvalid(hp_wvalid),
-      .m_axi_hp_wready(hp_wready),
-      .m_axi_hp_bid(hp_bid),
-      .m_axi_hp_bresp(hp_bresp),
-      .m_axi_hp_bvalid(hp_bvalid),
-      .m_axi_hp_bready(hp_bready),
-      .m_axi_hp_arid(hp_arid),
-      .m_axi_hp_araddr(hp_araddr),
-      .m_axi_hp_arlen(hp_arlen),
-      .m_axi_hp_arsize(hp_arsize),
-      .m_axi_hp_arburst(hp_arburst),
-      .m_axi_hp_arlock(hp_arlock),
-      .m_axi_hp_arcache(hp_arcache),
-      .m_axi_hp_arprot(hp_arprot),
-      .m_axi_hp_arqos(hp_arqos),
-      .m_axi_hp_arvalid(hp_arvalid),
-      .m_axi_hp_arready(hp_arready),
-      .m_axi_hp_rid(hp_rid),
-      .m_axi_hp_rdata(hp_rdata),
-      .m_axi_hp_rresp(hp_rresp),
-      .m_axi_hp_rlast(hp_rlast),
-      .m_axi_hp_rvalid(hp_rvalid),
-      .m_axi_hp_rready(hp_rready)
+      .gp_request,
+      .gp_answer,
+      .hp_request,
+      .hp_answer
   );
 
   axi3_checker #(
@@ -390,38 +277,38 @@ module axi_bench (
   ) u_gp_checker (
       .clk,
       .rst_n,
-      .awid(gp_awid),
-      .awaddr(gp_awaddr),
-      .awlen({4'd0, gp_awlen}),
-      .awsize(gp_awsize),
-      .awburst(gp_awburst),
-      .awlock(gp_awlock),
-      .awvalid(gp_awvalid),
-      .awready(gp_awready),
-      .wid(gp_wid),
-      .wdata(gp_wdata),
-      .wstrb(gp_wstrb),
-      .wlast(gp_wlast),
-      .wvalid(gp_wvalid),
-      .wready(gp_wready),
-      .bid(gp_bid),
-      .bresp(gp_bresp),
-      .bvalid(gp_bvalid),
-      .bready(gp_bready),
-      .arid(gp_arid),
-      .araddr(gp_araddr),
-      .arlen({4'd0, gp_arlen}),
-      .arsize(gp_arsize),
-      .arburst(gp_arburst),
-      .arlock(gp_arlock),
-      .arvalid(gp_arvalid),
-      .arready(gp_arready),
-      .rid(gp_rid),
-      .rdata(gp_rdata),
-      .rresp(gp_rresp),
-      .rlast(gp_rlast),
-      .rvalid(gp_rvalid),
-      .rready(gp_rready),
+      .awid(gp_request.aw.id),
+      .awaddr(gp_request.aw.addr),
+      .awlen({4'd0, gp_request.aw.len}),
+      .awsize(gp_request.aw.size),
+      .awburst(gp_request.aw.burst),
+      .awlock(gp_request.aw.lock),
+      .awvalid(gp_request.aw.valid),
+      .awready(gp_answer.aw_ready),
+      .wid(gp_request.w.id),
+      .wdata(gp_request.w.data),
+      .wstrb(gp_request.w.strb),
+      .wlast(gp_request.w.last),
+      .wvalid(gp_request.w.valid),
+      .wready(gp_answer.w_ready),
+      .bid(gp_answer.b.id),
+      .bresp(gp_answer.b.resp),
+      .bvalid(gp_answer.b.valid),
+      .bready(gp_request.b_ready),
+      .arid(gp_request.ar.id),
+      .araddr(gp_request.ar.addr),
+      .arlen({4'd0, gp_request.ar.len}),
+      .arsize(gp_request.ar.size),
+      .arburst(gp_request.ar.burst),
+      .arlock(gp_request.ar.lock),
+      .arvalid(gp_request.ar.valid),
+      .arready(gp_answer.ar_ready),
+      .rid(gp_answer.r.id),
+      .rdata(gp_answer.r.data),
+      .rresp(gp_answer.r.resp),
+      .rlast(gp_answer.r.last),
+      .rvalid(gp_answer.r.valid),
+      .rready(gp_request.r_ready),
       .violations(gp_violations),
       .read_bursts(),
       .write_bursts(),
@@ -435,38 +322,38 @@ module axi_bench (
   ) u_hp_checker (
       .clk,
       .rst_n,
-      .awid(hp_awid),
-      .awaddr(hp_awaddr),
-      .awlen({4'd0, hp_awlen}),
-      .awsize(hp_awsize),
-      .awburst(hp_awburst),
-      .awlock(hp_awlock),
-      .awvalid(hp_awvalid),
-      .awready(hp_awready),
-      .wid(hp_wid),
-      .wdata(hp_wdata),
-      .wstrb(hp_wstrb),
-      .wlast(hp_wlast),
-      .wvalid(hp_wvalid),
-      .wready(hp_wready),
-      .bid(hp_bid),
-      .bresp(hp_bresp),
-      .bvalid(hp_bvalid),
-      .bready(hp_bready),
-      .arid(hp_arid),
-      .araddr(hp_araddr),
-      .arlen({4'd0, hp_arlen}),
-      .arsize(hp_arsize),
-      .arburst(hp_arburst),
-      .arlock(hp_arlock),
-      .arvalid(hp_arvalid),
-      .arready(hp_arready),
-      .rid(hp_rid),
-      .rdata(hp_rdata),
-      .rresp(hp_rresp),
-      .rlast(hp_rlast),
-      .rvalid(hp_rvalid),
-      .rready(hp_rready),
+      .awid(hp_request.aw.id),
+      .awaddr(hp_request.aw.addr),
+      .awlen({4'd0, hp_request.aw.len}),
+      .awsize(hp_request.aw.size),
+      .awburst(hp_request.aw.burst),
+      .awlock(hp_request.aw.lock),
+      .awvalid(hp_request.aw.valid),
+      .awready(hp_answer.aw_ready),
+      .wid(hp_request.w.id),
+      .wdata(hp_request.w.data),
+      .wstrb(hp_request.w.strb),
+      .wlast(hp_request.w.last),
+      .wvalid(hp_request.w.valid),
+      .wready(hp_answer.w_ready),
+      .bid(hp_answer.b.id),
+      .bresp(hp_answer.b.resp),
+      .bvalid(hp_answer.b.valid),
+      .bready(hp_request.b_ready),
+      .arid(hp_request.ar.id),
+      .araddr(hp_request.ar.addr),
+      .arlen({4'd0, hp_request.ar.len}),
+      .arsize(hp_request.ar.size),
+      .arburst(hp_request.ar.burst),
+      .arlock(hp_request.ar.lock),
+      .arvalid(hp_request.ar.valid),
+      .arready(hp_answer.ar_ready),
+      .rid(hp_answer.r.id),
+      .rdata(hp_answer.r.data),
+      .rresp(hp_answer.r.resp),
+      .rlast(hp_answer.r.last),
+      .rvalid(hp_answer.r.valid),
+      .rready(hp_request.r_ready),
       .violations(hp_violations),
       .read_bursts(hp_read_bursts),
       .write_bursts(hp_write_bursts),
