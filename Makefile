@@ -56,8 +56,9 @@ lint: $(STAMP) ## ruff: rules and layout
 	$(BIN)/ruff format --check .
 
 bench: $(STAMP) ## speed of the integer reference; cells, cycles, paces and simulation speed of hardware (resumes)
-	$(BIN)/python -m finnspect.bench$(call option,--package,PACKAGE)
-	$(BIN)/python -m finnspect.bench_hardware --cache '$(OUT)/cache' --json '$(OUT)/bench.json' $(BENCH)
+	@missed=0; set -x; $(BIN)/python -m finnspect.bench$(call option,--package,PACKAGE) || missed=1; \
+	$(BIN)/python -m finnspect.bench_hardware --cache '$(or $(OUT),out)/cache' --json '$(or $(OUT),out)/bench.json' $(BENCH) \
+	    || missed=1; { set +x; } 2>/dev/null; exit $$missed
 
 fit-costs: $(STAMP) ## cost models of the folding search, fitted anew to synthesis of hw/rtl (an hour; resumes)
 	$(BIN)/python -m finnspect.analysis.fit

@@ -264,6 +264,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     arguments = parser.parse_args(argv)
     if arguments.frames and arguments.frames < 4:
         parser.error(f"{arguments.frames} frames show no steady pace: use 4 or more, or 0 for none")
+    arguments.cache = arguments.cache.resolve()  # the tools run in folders of their own
     return arguments
 
 
