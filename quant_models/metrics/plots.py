@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _DPI = 110
 _WORST = 24
 _COLUMNS = 6
+_LINES, _MARKS = ("-", "--", "-.", ":"), "osD^vPX*<>"
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -94,10 +95,13 @@ def _curves(scores: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> F
         if not target.any() or target.all():
             continue
         one = torch.from_numpy(scores[:, index])
+        # Told apart without colours as well.
+        style = {"linestyle": _LINES[index % len(_LINES)], "marker": _MARKS[index % len(_MARKS)]}
+        style |= {"markevery": 0.12, "markersize": 5}
         false, true, _ = binary_roc(one, target)
-        roc.plot(false, true, label=classes[index])
+        roc.plot(false, true, label=classes[index], **style)
         values, recall, _ = binary_precision_recall_curve(one, target)
-        precision.plot(recall, values, label=classes[index])
+        precision.plot(recall, values, label=classes[index], **style)
     roc.set(xlabel="false-alarm rate", ylabel="recall", xlim=(0, 1), ylim=(0, 1.02))
     precision.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
     roc.legend(loc="lower right", fontsize="small")
