@@ -37,6 +37,7 @@ class QonnxWriter:
     nodes: list = field(default_factory=list)
     constants: list = field(default_factory=list)
     tip: str = "global_in"
+    kind: int = TensorProto.FLOAT  # of the output's elements
 
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(self.seed)
@@ -89,7 +90,7 @@ class QonnxWriter:
         height, width, channels = self.shape
         tensors = [
             helper.make_tensor_value_info("global_in", TensorProto.FLOAT, [1, channels, height, width]),
-            helper.make_tensor_value_info(self.tip, TensorProto.FLOAT, None),
+            helper.make_tensor_value_info(self.tip, self.kind, None),
         ]
         graph = helper.make_graph(self.nodes, "net", tensors[:1], tensors[1:], self.constants)
         return ModelWrapper(helper.make_model(graph, opset_imports=OPSETS)).transform(InferShapes())
@@ -207,6 +208,12 @@ class QonnxWriter:
     def flatten(self) -> QonnxWriter:
         """Reshape to (1, -1)."""
         return self.then("Reshape", self.const([1, -1], np.int64))
+
+    def argmax(self) -> QonnxWriter:
+        """Index of the greatest of (N, C)."""
+        self.tip, self.kind = self.node("ArgMax", [self.tip], axis=1), TensorProto.INT64
+        self.value = self.value.argmax(axis=1)[:, None]
+        return self
 
     def lively(self) -> bool:
         """Return whether the newest activation uses at least a third of its codes, none for most."""

@@ -102,7 +102,7 @@ def _(layer: Concat, graph: DataflowGraph, inputs: tuple[np.ndarray, ...]) -> tu
 
 @evaluate_layer.register
 def _(layer: ArgMax, graph: DataflowGraph, inputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-    best = np.argmax(inputs[0], axis=-1, keepdims=True)
+    best = np.argmax(layer.scores(inputs[0]), axis=-1, keepdims=True)
     return (best.astype(storage_dtype(graph.tensors[layer.output].dtype)),)
 
 

@@ -1,5 +1,7 @@
-// Index of the greatest of C elements, the lowest index at a tie.
+// Index of the greatest score of C elements, the lowest index at a tie.
 //
+// A score is the element; with SCORE_BITS other than 0 the element times 2^SHIFT plus the offset of its index, a word
+// of OFFSET_FILE (fs_scores), which adds a cycle.
 // In: one element a beat, index 0 first. Out: one beat for every C. Takes a beat a cycle; the last element of a vector
 // waits while the answer to the one before it has not been taken. Latency from the last element: 1 cycle.
 // No path from m_axis_tready to s_axis_tready.
@@ -9,7 +11,10 @@ module fs_argmax #(
     parameter int unsigned C = 10,  // elements
     parameter int unsigned BITS = 16,  // bits of an element
     parameter int unsigned SIGNED = 1,
-    parameter int unsigned O_BITS = 4  // bits of the index
+    parameter int unsigned O_BITS = 4,  // bits of the index
+    parameter int unsigned SCORE_BITS = 0,  // bits of a score; 0: no offsets
+    parameter int unsigned SHIFT = 0,  // bits
+    parameter OFFSET_FILE = "offsets.mem"
 ) (
     input wire clk,
     input wire rst_n,
@@ -32,7 +37,35 @@ module fs_argmax #(
     $error("fs_argmax: an index needs more than O_BITS bits");
   end
 
-  logic [BITS-1:0] best_q;
+  localparam int unsigned WIDTH = SCORE_BITS != 0 ? SCORE_BITS : BITS;
+  wire [WIDTH-1:0] score;
+  wire score_valid;
+  wire score_ready;
+  if (SCORE_BITS != 0) begin : g_scores
+    fs_scores #(
+        .C(C),
+        .BITS(BITS),
+        .SIGNED(SIGNED),
+        .SHIFT(SHIFT),
+        .SCORE_BITS(SCORE_BITS),
+        .OFFSET_FILE(OFFSET_FILE)
+    ) u_scores (
+        .clk(clk),
+        .rst_n(rst_n),
+        .s_axis_tdata(s_axis_tdata),
+        .s_axis_tvalid(s_axis_tvalid),
+        .s_axis_tready(s_axis_tready),
+        .m_axis_tdata(score),
+        .m_axis_tvalid(score_valid),
+        .m_axis_tready(score_ready)
+    );
+  end else begin : g_elements
+    assign score = s_axis_tdata;
+    assign score_valid = s_axis_tvalid;
+    assign s_axis_tready = score_ready;
+  end
+
+  logic [WIDTH-1:0] best_q;
   logic [INDEX_BITS-1:0] best_index_q;
   logic [INDEX_BITS-1:0] index_q;
   logic [INDEX_BITS-1:0] out_q;
@@ -42,21 +75,21 @@ module fs_argmax #(
   wire last = index_q == LAST;
   wire greater;
   if (SIGNED != 0) begin : g_signed
-    assign greater = $signed(s_axis_tdata) > $signed(best_q);
+    assign greater = $signed(score) > $signed(best_q);
   end else begin : g_unsigned
-    assign greater = s_axis_tdata > best_q;
+    assign greater = score > best_q;
   end
   wire wins = first || greater;
 
-  assign s_axis_tready = !last || !out_valid_q;
-  wire take = s_axis_tvalid && s_axis_tready;
+  assign score_ready = !last || !out_valid_q;
+  wire take = score_valid && score_ready;
 
   assign m_axis_tdata  = O_BITS'(out_q);
   assign m_axis_tvalid = out_valid_q;
 
   always_ff @(posedge clk) begin
     if (take && wins) begin
-      best_q <= s_axis_tdata;
+      best_q <= score;
       best_index_q <= index_q;
     end
     if (take && last) out_q <= wins ? index_q : best_index_q;

@@ -81,10 +81,55 @@ def unequal_sum():
     return finish(net)
 
 
-def biased_argmax():
-    net = finish(stage(start()))
-    net.then("Add", net.const([[0.1, 0.2, 0.3]]))
+def scaled_argmax():
+    net = stage(start()).flatten().dense(3, per_channel=True)
     net.tip = net.node("ArgMax", [net.tip], axis=1)
+    return net
+
+
+def averaged(net):
+    return net.then("AveragePool", kernel_shape=[2, 2], strides=[2, 2])
+
+
+def unsigned_weights():
+    net = stage(start())
+    inputs = [net.const(np.full((4, 4, 3, 3), 25.5)), net.const(0.1), net.const(0.0), net.const(8.0)]
+    weights = net.node("Quant", inputs, QONNX, signed=0, narrow=0, rounding_mode="ROUND")
+    return finish(net.then("Conv", weights, kernel_shape=[3, 3]).norm().relu().quant())
+
+
+def diverged():
+    net = stage(start())
+    inputs = [net.const(np.full((4, 4, 3, 3), np.nan)), net.const(0.1), net.const(0.0), net.const(4.0)]
+    weights = net.node("Quant", inputs, QONNX, signed=1, narrow=0, rounding_mode="ROUND")
+    net.tip = net.node("Conv", [net.tip, weights], kernel_shape=[3, 3])
+    net.value = np.ones((net.samples, 4, 6, 6), np.float32)
+    return finish(net.quant(scale=0.1))
+
+
+def diverged_norm():
+    net = stage(start()).conv(4)
+    values = net.value
+    net.then("BatchNormalization", *map(net.const, ([np.inf] * 4, [0] * 4, [0] * 4, [1] * 4)), epsilon=1e-5)
+    net.value = values
+    return finish(net.relu().quant(scale=0.1))
+
+
+def recurrent():
+    net = stage(start()).flatten()
+    net.tip = net.node("LSTM", [net.tip, *constants_of(net, (1, 8, 256), (1, 8, 2))], hidden_size=2)
+    return net
+
+
+def constants_of(net, *shapes):
+    return [net.const(np.ones(shape)) for shape in shapes]
+
+
+def over_time():
+    net = stage(start())
+    net.tip = net.node("Reshape", [net.tip, net.const([1, 4, 64], np.int64)])
+    weights = net.weights((4, 4, 3), 4, narrow=True, per_channel=True)
+    net.tip = net.node("Conv", [net.tip, weights], kernel_shape=[3])
     return net
 
 
@@ -138,20 +183,33 @@ CASES = {
         "ceil_mode",
         "ceil_mode=False",
     ),
-    "pool of pixels": (lambda: finish(stage(start().pool())), "maxpool_", "raw pixels", "resize"),
     "9-bit weights": (
         lambda: finish(stage(start()).conv(4, bits=9).norm().relu().quant()),
         "quant_",
         "9",
         "2 to 8",
     ),
+    "9-bit activations": (lambda: finish(start().conv(4).norm().relu().quant(9)), "quant_", "9", "2 to 8"),
     "16-bit activations": (lambda: finish(start().conv(4).norm().relu().quant(16)), "quant_", "16", "2 to 8"),
-    "1-bit signed activations": (
-        lambda: finish(start().conv(4).norm().quant(1, signed=True, scale=1.0)),
-        "quant_",
-        "codes -1 and 0",
-        "BipolarQuant",
+    "unsigned 8-bit weights": (unsigned_weights, "conv_", "unsigned weights are up to 255", "signed weights"),
+    "weights that are no numbers": (diverged, "quant_", "not finite numbers", "train again"),
+    "batch norm that is no number": (diverged_norm, "batchnormalization_", "not finite", "train again"),
+    "recurrent layer": (recurrent, "lstm_", "LSTM is not supported", "use convolution, dense"),
+    "softmax between layers": (operator("Softmax", axis=1), "softmax_", "Softmax", "leave it out"),
+    "convolution over time": (over_time, "reshape_", "reshapes (1, 4, 8, 8)", "only flatten"),
+    "several channels for each depthwise one": (
+        lambda: finish(stage(start()).conv(8, group=4).norm().relu().quant()),
+        "conv_",
+        "groups = 4 with 4 channels in and 8 out",
+        "depthwise",
     ),
+    "average of 8-bit codes before a convolution": (
+        lambda: finish(averaged(start().conv(4).norm().relu().quant(8)).conv(4).norm().relu().quant()),
+        "conv_",
+        "is not quantized and has 10 bits",
+        "quantizer behind the average pool",
+    ),
+    "ReLU of the logits": (lambda: finish(stage(start())).relu(), "relu_", "between the last layer", "dense"),
     "rounding to floor": (
         lambda: finish(start().conv(4).relu().quant(4, rounding_mode="FLOOR")),
         "quant_",
@@ -172,23 +230,11 @@ CASES = {
         "groups = 2",
         "depthwise",
     ),
-    "padding of bipolar codes": (
-        lambda: finish(start().conv(4).norm().bipolar().conv(4).norm().relu().quant()),
-        "conv_",
-        "no code stands for the zeros",
-        "2-bit activations",
-    ),
     "average over the border": (
         lambda: finish(stage(start()).then("AveragePool", kernel_shape=[3, 3], pads=[1, 1, 1, 1])),
         "averagepool_",
         "count_include_pad=0",
         "padding=0",
-    ),
-    "global average without a quantizer": (
-        lambda: finish(stage(start()).then("GlobalAveragePool")),
-        "gemm_",
-        "is not quantized and has 10 bits",
-        "quantizer behind the average pool",
     ),
     "average of unquantized values": (
         lambda: finish(start().conv(4).relu().then("GlobalAveragePool").quant()),
@@ -208,12 +254,12 @@ CASES = {
         "is not quantized",
         "share one quantizer",
     ),
-    "concatenation of two scales": (joined, "concat_", "joins UINT4 of scale", "share one quantizer"),
-    "argmax of biased classes": (
-        biased_argmax,
+    "concatenation of two scales": (joined, "gemm_", "since 'concat_", "one quantizer for all inputs"),
+    "argmax of classes with scales of their own": (
+        scaled_argmax,
         "argmax_",
-        "different scales or biases",
-        "leave it out",
+        "different scales",
+        "per-tensor scaling",
     ),
 }
 
@@ -228,6 +274,21 @@ def test_refusal_names_node_reason_and_remedy(case, tmp_path):
     assert error.node.startswith(node)
     assert reason in error.reason
     assert remedy in error.remedy
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 8, 8), ("N", 1, 8, 8), (1, 1, "H", "W"), (1, 64)])
+def test_shapes_other_than_one_image_are_refused(shape, tmp_path):
+    """Batches, and sizes that are known at run time only."""
+    model = finish(stage(start())).model().model
+    dims = model.graph.input[0].type.tensor_type.shape.dim
+    del dims[len(shape) :]
+    for dim, size in zip(dims, shape, strict=True):
+        dim.Clear()
+        setattr(dim, "dim_param" if isinstance(size, str) else "dim_value", size)
+    path = tmp_path / "m.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(UnsupportedModelError, match=r"the input has shape(.|\n)*\(1, C, H, W\)"):
+        read_network(load_qonnx(path))
 
 
 def test_zero_point_is_refused(tmp_path):

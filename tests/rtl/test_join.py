@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from finnspect.emit.memory import readmemh
 from finnspect.emit.steps import Steps, add_params, thresholds_params
-from finnspect.ir import Add, IntType, Staircase
+from finnspect.ir import Add, ArgMax, IntType, Staircase
 from finnspect.reference import apply_staircase
 from finnspect.sim.bench import Bench, Stream, run_benches, stream
 
@@ -138,6 +139,7 @@ CLIMBS = [
 #: (inputs' channels, PE, bits)
 CONCATS = [((1, 1), 1, 3), ((4, 2), 2, 4), ((2, 8, 4, 6), 2, 5), ((3, 12), 3, 1), ((40, 8), 1, 8)]
 FORKS = [(1, 2), (8, 2), (33, 3), (5, 5)]
+SCORES = [(5, 6, True, 2), (12, 9, False, 0), (70, 4, True, 3)]
 ARGMAXES = [(1, 4, True), (2, 1, False), (10, 16, True), (7, 3, True), (33, 8, False)]
 
 
@@ -164,12 +166,30 @@ def argmax_bench(channels: int, bits: int, signed: bool) -> Bench:
     )
 
 
+def scores_bench(files: dict[str, str], channels: int, bits: int, signed: bool, shift: int) -> Bench:
+    """An argmax of elements with an offset for each class."""
+    rng = np.random.default_rng(channels)
+    dtype = IntType(bits, signed)
+    layer = ArgMax("a", ("x",), ("y",), shift, tuple(rng.integers(0, 3 << shift, channels).tolist()))
+    x = draw(rng, dtype, 40, channels) >> max(bits - 2, 0)  # few values: offsets decide
+    x[3], x[4] = dtype.max, dtype.min
+    score, file = layer.score_dtype(dtype).bits, f"offsets{channels}.mem"
+    files[file] = readmemh(np.array(layer.offsets)[:, None], score)
+    params = {"C": channels, "BITS": bits, "SIGNED": int(signed), "O_BITS": 7, "SHIFT": shift}
+    params |= {"SCORE_BITS": score, "OFFSET_FILE": file}
+    best = layer.scores(x).argmax(axis=1)
+    assert np.any(best != x.argmax(axis=1))
+    inputs = {"s_axis": stream(x.reshape(-1, 1), bits)}
+    return Bench(f"scores{channels}", "fs_argmax", params, inputs, {"m_axis": stream(best.reshape(-1, 1), 7)})
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory, random_beats):
     files: dict[str, str] = {}
     benches = [each.bench(files) for each in (*SUMS, *CLIMBS)]
     benches += [concat_bench(*each) for each in CONCATS]
     benches += [argmax_bench(*each) for each in ARGMAXES]
+    benches += [scores_bench(files, *each) for each in SCORES]
     for width, count in FORKS:
         beats = Stream(width, random_beats(width, 200, width))
         outputs = {f"m_axis.{i}": beats for i in range(count)}
@@ -198,10 +218,13 @@ def test_fork_has_no_bubbles(results, width, count):
         assert cycles[0] == 2  # the source's first beat stands in cycle 1
 
 
-@pytest.mark.parametrize("channels", [each[0] for each in ARGMAXES])
-def test_argmax_takes_an_element_a_cycle(results, channels):
+@pytest.mark.parametrize(
+    ("kind", "channels"),
+    [*(("argmax", each[0]) for each in ARGMAXES), *(("scores", each[0]) for each in SCORES)],
+)
+def test_argmax_takes_an_element_a_cycle(results, kind, channels):
     # with one element an answer leaves every other cycle: the next waits for its place
-    steps = np.diff(results[f"argmax{channels}", "none"]["m_axis"].cycles)
+    steps = np.diff(results[f"{kind}{channels}", "none"]["m_axis"].cycles)
     assert np.all(steps == max(channels, 2))
 
 

@@ -81,6 +81,8 @@ VARIANTS += [
     ("fs_fork", {"WIDTH": 1, "N": 3}),
     ("fs_concat", {"N": 3, "WIDTH": 1}),
     ("fs_argmax", {"C": 1, "BITS": 1, "SIGNED": 0, "O_BITS": 1}),
+    ("fs_argmax", {"SCORE_BITS": 19, "SHIFT": 3}),
+    ("fs_argmax", {"SCORE_BITS": 16, "SIGNED": 0}),
     ("fs_thresholds", STEPS),
     ("fs_thresholds", STEPS | {"TABLE": 1}),
     ("fs_thresholds", STEPS | {"SETS": 1, "SHARED": 1, "TABLE": 1, "X_SIGNED": 0}),

@@ -355,7 +355,9 @@ def _(layer, graph, folding, tech, style="lut") -> Terms:
 @layer_terms.register(ArgMax)
 def _(layer, graph, folding, tech, style="lut") -> Terms:
     tensor = graph.tensors[layer.input]
-    return Terms("argmax", {"base": 1, "width": tensor.dtype.bits, "index": log2(tensor.size + 1)})
+    bits = layer.score_dtype(tensor.dtype).bits
+    bits += bits if layer.offsets else 0  # an adder
+    return Terms("argmax", {"base": 1, "width": bits, "index": log2(tensor.size + 1)})
 
 
 def converter_terms(in_bits: int, out_bits: int) -> Terms:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from finnspect.emit.layers import emit_layer
+from finnspect.emit.memory import readmemh
 from finnspect.emit.network import Network, identifier
 from finnspect.emit.steps import Steps, add_params, thresholds_params
 from finnspect.errors import UnsupportedModelError
@@ -103,4 +106,8 @@ def _(layer: ArgMax, network: Network) -> None:
         "SIGNED": int(tensor.dtype.signed),
         "O_BITS": sink.width,
     }
+    if layer.offsets:
+        scores, name = layer.score_dtype(tensor.dtype), f"mem/{identifier(layer.name)}_offsets.mem"
+        network.add_images({name: readmemh(np.array(layer.offsets)[:, None], scores.bits)})
+        params |= {"SCORE_BITS": scores.bits, "SHIFT": layer.shift, "OFFSET_FILE": name}
     network.add("fs_argmax", layer.name, params, source, sink, layer.name)

@@ -309,7 +309,7 @@ def _predictions(values: dict[str, np.ndarray], real: np.ndarray, graph: Dataflo
     integers, real = (v.reshape(len(real), -1) for v in (values[graph.output], real))
     last = graph.producer(graph.output)
     if isinstance(last, ArgMax):
-        scores = values[last.input].reshape(len(real), -1)
+        scores = last.scores(values[last.input]).reshape(len(real), -1)
         mine, theirs = scores.astype(np.float64), real[:, 0].astype(np.int64)
     else:
         mine, theirs = real_logits(graph, integers), real.argmax(axis=1)

@@ -22,6 +22,10 @@ def attributes(node: NodeProto) -> dict[str, Any]:
     return {k: v.decode() if isinstance(v, bytes) else v for k, v in values.items()}
 
 
+#: Widest quantizer of a bias; layers have none, it goes into thresholds.
+BIAS_BITS = 32
+
+
 @dataclass(frozen=True)
 class QuantParameters:
     """The constant inputs and attributes of a ``Quant`` node."""
@@ -31,6 +35,11 @@ class QuantParameters:
     signed: bool
     narrow: bool
     rounding: str
+
+    @property
+    def bipolar(self) -> bool:
+        """Whether the codes are -1 and +1: QONNX executes signed quantizers of 1 bit so."""
+        return self.signed and self.bits == 1
 
     @property
     def low(self) -> int:
@@ -45,7 +54,7 @@ class QuantParameters:
         return (1 << self.bits) - 1 - int(self.narrow)
 
 
-def quant_parameters(model: ModelWrapper, node: NodeProto) -> QuantParameters:
+def quant_parameters(model: ModelWrapper, node: NodeProto, max_bits: int = 8) -> QuantParameters:
     """Read a ``Quant`` node; refuse zero points, odd widths and scales that are not constant."""
     scale, zero, bits = (model.get_initializer(name) for name in node.input[1:4])
     if scale is None or zero is None or bits is None:
@@ -61,9 +70,9 @@ def quant_parameters(model: ModelWrapper, node: NodeProto) -> QuantParameters:
             "use a symmetric quantizer (signed, or unsigned after ReLU)",
         )
     width = float(np.ravel(bits)[0])
-    if np.size(bits) != 1 or width != int(width) or not 1 <= width <= 8:
+    if np.size(bits) != 1 or width != int(width) or not 1 <= width <= max_bits:
         raise UnsupportedModelError(
-            node.name, f"it has {np.ravel(bits).tolist()} bits", "use 2 to 8 bits (1 to 8 for activations)"
+            node.name, f"it has {np.ravel(bits).tolist()} bits", f"use 2 to {max_bits} bits, or 1"
         )
     if np.any(scale <= 0) or not np.all(np.isfinite(scale)):
         raise UnsupportedModelError(
@@ -84,12 +93,29 @@ def quant_codes(values: np.ndarray, parameters: QuantParameters) -> np.ndarray:
     from qonnx.custom_op.general.quant import resolve_rounding_mode
 
     scaled = values.astype(np.float32) / parameters.scale.astype(np.float32)
+    if parameters.bipolar:
+        return np.where(scaled >= 0, 1, -1).astype(np.int64)
     clipped = np.clip(scaled, np.float32(parameters.low), np.float32(parameters.high))
     return resolve_rounding_mode(parameters.rounding)(clipped).astype(np.int64)
 
 
+def require_finite(model: ModelWrapper, node: NodeProto) -> None:
+    """Refuse constants of a node that hold what is no number; bounds of a clip may be infinite."""
+    for name in node.input:
+        value = model.get_initializer(name)
+        if value is None or not np.issubdtype(value.dtype, np.floating):
+            continue
+        if np.isnan(value).any() or (node.op_type != "Clip" and not np.isfinite(value).all()):
+            raise UnsupportedModelError(
+                node.name,
+                f"its constant {name!r} holds values that are not finite numbers",
+                "the training has diverged: train again with a lower learning rate, or export an earlier "
+                "checkpoint",
+            )
+
+
 def constant(model: ModelWrapper, tensor: str) -> np.ndarray | None:
-    """Return a tensor's constant value (float32), through a quantizer if there is one; else None."""
+    """Return a tensor's constant value, through a quantizer (exactly) if there is one; else None."""
     value = model.get_initializer(tensor)
     if value is not None:
         return np.asarray(value)
@@ -99,9 +125,9 @@ def constant(model: ModelWrapper, tensor: str) -> np.ndarray | None:
     source = model.get_initializer(producer.input[0])
     if source is None:
         return None
-    parameters = quant_parameters(model, producer)
+    parameters = quant_parameters(model, producer, BIAS_BITS)
     codes = quant_codes(source, parameters)
-    return codes.astype(np.float32) * parameters.scale.astype(np.float32)
+    return codes.astype(np.float64) * parameters.scale.astype(np.float64)
 
 
 def quantized_weights(model: ModelWrapper, node: NodeProto) -> tuple[np.ndarray, np.ndarray]:
@@ -134,13 +160,12 @@ def quantized_weights(model: ModelWrapper, node: NodeProto) -> tuple[np.ndarray,
             "quantize the weights with a Quant node directly before the layer",
         )
     parameters = quant_parameters(model, producer)
-    if parameters.bits == 1:
+    codes = quant_codes(source, parameters)
+    if codes.max() > 127:
         raise UnsupportedModelError(
-            node.name,
-            "it has 1-bit weights that are not -1 and +1",
-            "use BipolarQuant, or weights of 2 to 8 bits",
+            node.name, f"its unsigned weights are up to {codes.max()}", "use signed weights of 2 to 8 bits"
         )
-    return quant_codes(source, parameters), parameters.scale
+    return codes, parameters.scale
 
 
 def bipolar_scale(model: ModelWrapper, node: NodeProto) -> np.ndarray:

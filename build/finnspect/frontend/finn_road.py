@@ -91,6 +91,8 @@ def not_expressed(network: Network) -> UnsupportedModelError | None:
         reason = None
         if not isinstance(layer, Compute | Pool):
             reason = f"its {type(layer).__name__.lower()} layer has no counterpart that FINN's steps reach"
+        elif isinstance(layer, Compute) and layer.steps is not None and layer.steps.recoded:
+            reason = "FINN has no such codes"
         elif isinstance(layer, Compute) and layer.kind == "depthwise":
             reason = "FINN's steps are not run on depthwise convolutions"
         elif isinstance(layer, Pool) and (any(layer.pad) or layer.kernel != layer.stride):

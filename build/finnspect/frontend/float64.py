@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from finnspect.frontend.constants import quant_codes, quant_parameters
+from finnspect.frontend.constants import BIAS_BITS, quant_codes, quant_parameters
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -39,7 +39,7 @@ class Float64Model:
         for node in list(model.graph.node):
             source = model.get_initializer(node.input[0]) if node.input else None
             if node.op_type == "Quant" and source is not None:
-                parameters = quant_parameters(model, node)
+                parameters = quant_parameters(model, node, BIAS_BITS)
                 codes = quant_codes(source, parameters).astype(np.float64)
                 value = codes * parameters.scale.astype(np.float64)
                 model.graph.initializer.append(numpy_helper.from_array(value, node.output[0]))
@@ -68,19 +68,23 @@ def _operators() -> list[type]:
     from qonnx.custom_op.general.quant import quant
     from qonnx.custom_op.general.trunc import trunc_v1, trunc_v2
 
+    def uncancelled(x):
+        # codes of pixels divided by 255 are rounded: what cancels to nothing but that is zero
+        least = np.abs(x).max() * _CANCELLED
+        return np.where(np.abs(x) <= least, x.dtype.type(0), x)
+
     class Quant(OpRun):
         op_domain = "qonnx.custom_op.general"
 
         def _run(self, x, scale, zero, bits, signed=1, narrow=1, rounding_mode="ROUND"):
+            x = uncancelled(x) if signed and np.all(bits == 1) else x  # bipolar
             return (quant(x, scale, zero, bits, signed, narrow, rounding_mode),)
 
     class BipolarQuant(OpRun):
         op_domain = "qonnx.custom_op.general"
 
         def _run(self, x, scale):
-            # codes of pixels divided by 255 are rounded: what cancels to nothing but that is zero
-            least = np.abs(x).max() * _CANCELLED
-            return (binary_quant(np.where(np.abs(x) <= least, x.dtype.type(0), x), scale),)
+            return (binary_quant(uncancelled(x), scale),)
 
     class Trunc(OpRun):
         op_domain = "qonnx.custom_op.general"

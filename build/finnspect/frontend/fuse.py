@@ -55,11 +55,29 @@ def _fuse_steps(layers: dict[str, Layer], output: str) -> dict[str, Layer]:
         result[name] = layer
         if isinstance(layer, Requantize):
             before = result.get(layer.inputs[0])
-            open_end = isinstance(before, Compute | Sum | Add) and before.steps is None
-            if open_end and readers[before.output] == 1:
+            if readers[layer.inputs[0]] != 1:
+                continue
+            if isinstance(before, Compute | Sum | Add) and before.steps is None:
                 del result[before.output]
                 result[name] = _with_steps(before, layer)
+            elif layer.steps.recoded and getattr(before, "steps", None) is not None:
+                del result[before.output]
+                result[name] = _recoded(before, layer)
     return result
+
+
+def _recoded(before: Layer, layer: Requantize) -> Layer:
+    """Join two staircases: code ``base + k`` is reached with the k-th threshold before it."""
+    never = 1 << 2 * STREAM_BITS
+    rows = []
+    for first, second in zip(before.steps.thresholds, layer.steps.thresholds, strict=True):
+        steps = (-never, *first, never)
+        at = [min(max(code - before.steps.base, 0), len(first) + 1) for code in second]
+        rows.append(tuple(steps[place] for place in at))
+    steps = replace(layer.steps, thresholds=tuple(rows), dead=before.steps.dead)
+    return replace(
+        before, output=layer.output, low=layer.low, high=layer.high, probe=layer.probe, steps=steps
+    )
 
 
 def _with_steps(before: Compute | Sum | Add, staircase: Requantize) -> Layer:

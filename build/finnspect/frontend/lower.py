@@ -250,4 +250,5 @@ def _(layer: Requantize, builder: GraphBuilder) -> None:
 def _(layer: ArgMax, builder: GraphBuilder) -> None:
     source = builder.tensor(layer.inputs[0])
     label, output = builder.names[layer.output], builder.tensor_name(layer.output)
-    builder.add(ir.ArgMax(label, (source.name,), (output,)), (1, 1, 1), layer.dtype)
+    argmax = ir.ArgMax(label, (source.name,), (output,), layer.shift, layer.offsets)
+    builder.add(argmax, (1, 1, 1), layer.dtype)

@@ -41,6 +41,8 @@ class Steps:
         Type of the codes.
     dead
         Channels whose code does not depend on the accumulator.
+    recoded
+        Whether they only write the codes before them in another way, for what reads them.
     """
 
     node: str
@@ -48,6 +50,7 @@ class Steps:
     base: int
     dtype: IntType
     dead: tuple[bool, ...]
+    recoded: bool = False
 
 
 @dataclass(frozen=True)
@@ -157,9 +160,11 @@ class Requantize(Layer):
 
 @dataclass(frozen=True)
 class ArgMax(Layer):
-    """Index of the greatest."""
+    """Index of the greatest ``(a << shift) + offsets[c]``; no offsets where there are none."""
 
     classes: int
+    shift: int = 0
+    offsets: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,8 @@ def _clip(reading: Reading, node: NodeProto, value: Value) -> Value:
         array = constant(reading.model, name) if name else values.get(key)
         if array is None and name:
             raise UnsupportedModelError(node.name, "its bounds are not constant", "use constant bounds")
-        ends.append(None if array is None else Fraction(float(np.ravel(array)[0])))
+        bound = None if array is None else float(np.ravel(array)[0])
+        ends.append(None if bound is None or np.isinf(bound) else Fraction(bound))
     low, high = ends
     if low is not None and high is not None and low > high:
         raise UnsupportedModelError(node.name, f"its bounds {ends} are the wrong way round", "swap them")

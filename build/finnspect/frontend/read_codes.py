@@ -25,6 +25,8 @@ def _quant(reading: Reading, node: NodeProto, value: Value) -> Value:
     parameters = quant_parameters(reading.model, node)
     _check_activation(node, parameters)
     scales = per_channel(node, value, parameters.scale)
+    if parameters.bipolar:
+        return _signs(reading, node, value, scales)
     codes = range(parameters.low + 1, parameters.high + 1)
     steps = [rounding_steps(scale, codes) for scale in scales]
     dtype = IntType.spanning(parameters.low, parameters.high)
@@ -35,23 +37,21 @@ def _quant(reading: Reading, node: NodeProto, value: Value) -> Value:
 
 
 def _check_activation(node: NodeProto, parameters: QuantParameters) -> None:
-    if parameters.bits == 1 and parameters.signed:
-        raise UnsupportedModelError(
-            node.name,
-            "a signed quantizer of 1 bit has the codes -1 and 0",
-            "use BipolarQuant, 1 bit unsigned, or 2 to 8 bits",
-        )
     if parameters.rounding not in ("ROUND", "HALF_EVEN"):
         raise UnsupportedModelError(
             node.name, f"it rounds by {parameters.rounding}", "use round half to even (ROUND)"
         )
-    if parameters.low == parameters.high:
+    if parameters.low == parameters.high and not parameters.bipolar:
         raise UnsupportedModelError(node.name, "it has a single code", "use more bits")
 
 
 @handles("BipolarQuant")
 def _bipolar(reading: Reading, node: NodeProto, value: Value) -> Value:
-    scales = per_channel(node, value, bipolar_scale(reading.model, node))
+    return _signs(reading, node, value, per_channel(node, value, bipolar_scale(reading.model, node)))
+
+
+def _signs(reading: Reading, node: NodeProto, value: Value, scales: list[Fraction]) -> Value:
+    """Return code 0 where a value is negative, 1 elsewhere."""
     steps = [[Step(Fraction(0), False)]] * value.channels
     made = reading.staircase(value, node, steps, 0, IntType(1, False))
     # code 0 is -scale, code 1 is +scale

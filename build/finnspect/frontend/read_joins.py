@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from finnspect.errors import UnsupportedModelError
 from finnspect.frontend.constants import attributes
 from finnspect.frontend.network import Add, ArgMax, Concat
-from finnspect.frontend.state import Reading, handles
+from finnspect.frontend.state import CODE_BITS, STREAM_BITS, Reading, handles
 from finnspect.frontend.values import Value
+from finnspect.ir import IntType
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -88,15 +89,10 @@ def _concat(reading: Reading, node: NodeProto, value: Value) -> Value:
             f"it joins shapes {', '.join(str(v.shape) for v in values)} along axis {axis}",
             "join maps of one size along their channels",
         )
-    types = [reading.dtype(v.layer) for v in values]
-    slopes = [s for v in values for s in v.slopes]
-    if len(set(types)) != 1 or len(set(slopes)) != 1:
-        scales = ", ".join(f"{t} of scale {float(v.slopes[0]):g}" for t, v in zip(types, values, strict=True))
-        raise UnsupportedModelError(
-            node.name, f"it joins {scales}", "share one quantizer between the branches"
-        )
     if len(values) == 1:
         return values[0]
+    values = _of_one_type(reading, node, values)
+    slopes = [s for v in values for s in v.slopes]
     for each in values:
         reading.used(each)
     spans = [reading.span(v.layer) for v in values]
@@ -111,6 +107,21 @@ def _concat(reading: Reading, node: NodeProto, value: Value) -> Value:
     made = Value.of(reading.add(layer), shape, value.layout, slopes, offsets, maker=node.name)
     reading.probe(made, node.output[0])
     return made
+
+
+def _of_one_type(reading: Reading, node: NodeProto, values: list[Value]) -> list[Value]:
+    """Return values in the narrowest type that holds the codes of all."""
+    types = [reading.dtype(v.layer) for v in values]
+    if len(set(types)) == 1:
+        return values
+    joint = IntType.spanning(min(t.min for t in types), max(t.max for t in types))
+    if joint.bits > CODE_BITS:
+        raise UnsupportedModelError(
+            node.name,
+            f"it joins {', '.join(map(str, types))}, which have no type of {CODE_BITS} bits in common",
+            "share one quantizer between the branches",
+        )
+    return [reading.widened(v, joint) for v in values]
 
 
 @handles("ArgMax", "TopK")
@@ -131,18 +142,47 @@ def _argmax(reading: Reading, node: NodeProto, value: Value) -> None:
         )
     if values.get("select_last_index", 0):
         raise UnsupportedModelError(node.name, "it takes the last of a tie", "use select_last_index=0")
-    if not value.uniform or value.slopes[0] <= 0 or len(set(value.offsets)) != 1:
-        raise UnsupportedModelError(
-            node.name,
-            "the classes have different scales or biases, so that the greatest integer may not be the "
-            "greatest logit",
-            "leave it out: the accelerator puts the logits out; or use one scale and no bias at the end",
-        )
+    shift, offsets = _ranking(reading, node, value)
     reading.used(value)
-    layer = ArgMax(node.name, (value.layer,), reading.name(), (1, 1, 1), 0, channels - 1, None, channels)
+    layer = ArgMax(
+        node.name, (value.layer,), reading.name(), (1, 1, 1), 0, channels - 1, None, channels, shift, offsets
+    )
     index = Value.of(reading.add(layer), (1, 1, 1), "CHW", [Fraction(1)], maker=node.name)
     reading.probe(index, name)
     reading.values[name] = index
+
+
+def _ranking(reading: Reading, node: NodeProto, value: Value) -> tuple[int, tuple[int, ...]]:
+    """Return what turns integers into scores of the same order as the logits: ``(a << shift) + offset``.
+
+    A bias is a whole number of steps and a fraction of one. Fractions decide between equal sums alone: the
+    rank of each among the classes' does for it.
+    """
+    if not value.uniform or value.slopes[0] <= 0:
+        raise UnsupportedModelError(
+            node.name,
+            "the classes have different scales, so that the greatest integer may not be the greatest logit",
+            "leave it out: the accelerator puts the logits out; or use one scale for all weights of the last "
+            "layer (per-tensor scaling)",
+        )
+    biases = [offset / value.slopes[0] for offset in value.offsets]
+    whole = [bias.numerator // bias.denominator for bias in biases]
+    fractions = [bias - floor for bias, floor in zip(biases, whole, strict=True)]
+    ranks = {fraction: rank for rank, fraction in enumerate(sorted(set(fractions)))}
+    shift = (len(ranks) - 1).bit_length()
+    least = min(whole)
+    offsets = tuple(((n - least) << shift) + ranks[f] for n, f in zip(whole, fractions, strict=True))
+    if not any(offsets):
+        return 0, ()
+    low, high = reading.span(value.layer)
+    bits = IntType.spanning(low << shift, (high << shift) + max(offsets), signed=True).bits
+    if bits > STREAM_BITS:
+        raise UnsupportedModelError(
+            node.name,
+            f"the classes' biases are up to {max(offsets) >> shift} steps apart: scores need {bits} bits",
+            "leave it out: the accelerator puts the logits out; or train with smaller biases",
+        )
+    return shift, offsets
 
 
 # -- shapes ------------------------------------------------------------------------------------------

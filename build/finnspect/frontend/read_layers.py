@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,9 @@ import numpy as np
 from finnspect.errors import UnsupportedModelError
 from finnspect.frontend.constants import attributes, constant, quantized_weights
 from finnspect.frontend.geometry import Windows, convolution_windows
+from finnspect.frontend.network import Sum
 from finnspect.frontend.read_affine import per_channel
-from finnspect.frontend.state import Reading, compute_layer, handles
+from finnspect.frontend.state import CODE_BITS, Reading, compute_layer, handles
 from finnspect.frontend.thresholds import exact_fractions
 from finnspect.frontend.values import Value
 
@@ -58,12 +60,14 @@ def products(
             "inputs of a concatenation",
         )
     if any(value.offsets) and any(windows.pad):
-        raise UnsupportedModelError(
-            node.name,
-            f"its input is bipolar or shifted since {value.maker!r}, and no code stands for the zeros of its "
-            "padding",
-            "use no padding, or 2-bit activations; scale pixels only (no mean subtraction)",
-        )
+        centred = reading.centred(value, node)
+        if centred is None:
+            raise UnsupportedModelError(
+                node.name,
+                f"its input is shifted since {value.maker!r}: no code stands for the zeros of its padding",
+                "use no padding, or a quantizer behind the shift; scale pixels only (no mean subtraction)",
+            )
+        value = centred
     taps = weights.sum(axis=(1, 2), dtype=np.int64)  # (O, I)
     slopes, offsets = [], []
     for channel, scale in enumerate(scales):
@@ -74,17 +78,56 @@ def products(
             shift = sum((int(n) * o for n, o in zip(taps[channel], at, strict=True)), shift)
         offsets.append(scale * shift)
     shape = (len(weights), *windows.out)
-    layer = compute_layer(reading, node, value, kind, weights, windows.stride, windows.pad, shape)
+    if not depthwise and wide_average(reading, value, weights.shape[1:3]) is not None:
+        layer = _averaged_products(reading, node, value, weights)
+    else:
+        layer = compute_layer(reading, node, value, kind, weights, windows.stride, windows.pad, shape)
     made = Value.of(layer, shape, layout, slopes, offsets, maker=node.name)
     reading.probe(made, node.output[0])
     return made
+
+
+def wide_average(reading: Reading, value: Value, kernel: tuple[int, int]) -> Sum | None:
+    """Return the sum of whole maps that a value is, where products of its codes are to come before it.
+
+    The sum has too many bits to be multiplied, the codes that it adds up have not.
+    """
+    layer = reading.layers.get(value.layer)
+    if not isinstance(layer, Sum) or layer.steps is not None or layer.shape[:2] != (1, 1):
+        return None
+    fits = reading.dtype(layer.inputs[0]).bits <= CODE_BITS < layer.dtype.bits
+    return layer if fits and tuple(kernel) == (1, 1) else None
+
+
+def _averaged_products(reading: Reading, node: NodeProto, value: Value, weights: np.ndarray) -> str:
+    """Add the products at each pixel, then their sum: a mean's products are the products' mean."""
+    pool = reading.layers[value.layer]
+    source = replace(value, layer=pool.inputs[0])
+    shape = (len(weights), *pool.kernel)
+    layer = compute_layer(reading, node, source, "conv", weights, (1, 1), (0, 0, 0, 0), shape)
+    taps = pool.kernel[0] * pool.kernel[1]
+    low, high = (taps * end for end in reading.span(layer))
+    total = Sum(
+        node.name, (layer,), reading.name(), (1, 1, len(weights)), low, high, None, pool.kernel,
+        reading.dtype(layer),
+    )  # fmt: skip
+    return reading.add(total)
+
+
+def _multiplied(reading: Reading, node: NodeProto, value: Value, kernel: tuple[int, int]) -> Value:
+    """Return a settled value that products may be made of."""
+    if wide_average(reading, value, kernel) is not None:
+        value = reading.settled(value, node)
+        if wide_average(reading, value, kernel) is not None:
+            reading.used(value)
+            return value
+    return reading.codes(value, node)
 
 
 @handles("Conv")
 def _conv(reading: Reading, node: NodeProto, value: Value) -> Value:
     values = attributes(node)
     _weights_last(reading, node)
-    value = reading.codes(value, node)
     weights, scale = quantized_weights(reading.model, node)
     if weights.ndim != 4 or value.layout != "NCHW":
         raise UnsupportedModelError(
@@ -98,6 +141,8 @@ def _conv(reading: Reading, node: NodeProto, value: Value) -> Value:
             f"groups = {groups} with {value.channels} channels in and {len(weights)} out is not supported",
             "use groups=1, or groups = channels in = channels out (depthwise)",
         )
+    kernel = (0, 0) if depthwise or any(values.get("pads", [])) else tuple(weights.shape[2:])
+    value = _multiplied(reading, node, value, kernel)
     windows = convolution_windows(node, value.shape[1:], tuple(weights.shape[2:]))
     scales = weight_scales(node, scale, weights.shape, 0)
     kernel = np.ascontiguousarray(weights.transpose(0, 2, 3, 1))
@@ -118,7 +163,7 @@ def _dense(reading: Reading, node: NodeProto, value: Value) -> Value:
         raise UnsupportedModelError(
             node.name, f"its input is a map of shape {value.shape}", "flatten the map before the dense layer"
         )
-    value = reading.codes(value, node)
+    value = _multiplied(reading, node, value, value.shape[1:])
     scales = weight_scales(node, scale, weights.shape, 0 if by_row else 1)
     weights = weights if by_row else weights.T
     channels, height, width = value.shape

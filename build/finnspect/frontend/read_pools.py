@@ -10,7 +10,7 @@ import numpy as np
 from finnspect.errors import UnsupportedModelError
 from finnspect.frontend.constants import attributes
 from finnspect.frontend.geometry import Windows, pool_windows
-from finnspect.frontend.network import PIXELS, Sum
+from finnspect.frontend.network import Sum
 from finnspect.frontend.read_layers import products
 from finnspect.frontend.state import CODE_BITS, Reading, handles
 from finnspect.frontend.values import PoolSpec, Value
@@ -30,8 +30,6 @@ def _need_map(node: NodeProto, value: Value) -> None:
 def _max_pool(reading: Reading, node: NodeProto, value: Value) -> Value:
     _need_map(node, value)
     kernel, windows = pool_windows(node, value.shape[1:])
-    if value.layer == PIXELS:
-        raise UnsupportedModelError(node.name, "it pools raw pixels", "resize the images instead")
     spec = PoolSpec(node.name, kernel, windows.stride, windows.pad)
     made = reading.pool(value, spec, (value.channels, *windows.out))
     if not made.pools and not made.clipped:

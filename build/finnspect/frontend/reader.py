@@ -17,6 +17,7 @@ from finnspect.frontend import (  # noqa: F401  (they register the nodes)
     read_layers,
     read_pools,
 )
+from finnspect.frontend.constants import require_finite
 from finnspect.frontend.fuse import fused
 from finnspect.frontend.network import ArgMax, Network
 from finnspect.frontend.state import HANDLERS, Reading
@@ -73,6 +74,7 @@ def read_network(model: ModelWrapper) -> Network:
     reading = Reading(model)
     reading.start(source, (channels, height, width))
     for node in _needed(model):
+        require_finite(model, node)
         computed = [name for name in node.input if name in reading.values]
         if not computed:
             continue  # a quantizer of weights

@@ -135,6 +135,45 @@ class Reading:
             raise UnsupportedModelError(node.name, reason, remedy)
         return value
 
+    def centred(self, value: Value, node: NodeProto) -> Value | None:
+        """Return a settled value with codes of which 0 means zero, None where 8 bits hold none such.
+
+        Bipolar codes 0 and 1 become -1 and +1: a convolution's padding is a code then.
+        """
+        if 0 in value.slopes:
+            return None
+        ratios = {o / s for o, s in zip(value.offsets, value.slopes, strict=True)}
+        if ratios == {Fraction(0)}:
+            return value
+        if len(ratios) != 1:
+            return None
+        (ratio,) = ratios
+        factor, shift = ratio.denominator, ratio.numerator
+        low, high = self.span(value.layer)
+        dtype = IntType.spanning(min(factor * low + shift, 0), max(factor * high + shift, 0))
+        if dtype.bits > CODE_BITS:
+            return None
+        slopes = tuple(slope / factor for slope in value.slopes)
+        codes = [code for code in range(low + 1, high + 1) for _ in range(factor)]
+        made = self._recoded(value, codes, factor * low + shift, dtype)
+        made = replace(made, slopes=slopes, offsets=(Fraction(0),) * value.channels)
+        self.probe(made, node.input[0])
+        return made
+
+    def widened(self, value: Value, dtype: IntType) -> Value:
+        """Return a settled value with the same codes in a wider type."""
+        if self.dtype(value.layer) == dtype:
+            return value
+        low, high = self.span(value.layer)
+        return self._recoded(value, range(low + 1, high + 1), low, dtype)
+
+    def _recoded(self, value: Value, codes: Sequence[int], base: int, dtype: IntType) -> Value:
+        """Add a staircase with its steps at some codes, the same for all channels."""
+        self.used(value)
+        rows = (tuple(codes),) * value.channels
+        steps = Steps(value.maker, rows, base, dtype, (False,) * value.channels, recoded=True)
+        return replace(value, layer=self._requantize(value.maker, value, steps))
+
     def pool(self, value: Value, spec: PoolSpec, shape: tuple[int, int, int]) -> Value:
         """Return the value behind a max pool, which waits where a quantizer may still come."""
         waits = value.clipped or value.pools or self.raw(value.layer) or min(value.slopes) < 0

@@ -229,6 +229,31 @@ class Threshold(Layer):
 
 @dataclass(frozen=True, eq=False)
 class ArgMax(Layer):
-    """Index of the greatest of a vector, the lowest at a tie: (1, 1, C) -> (1, 1, 1)."""
+    """Index of the greatest score of a vector, the lowest at a tie: (1, 1, C) -> (1, 1, 1).
+
+    The score of class c is ``(x << shift) + offsets[c]``, x itself where there are no offsets.
+
+    Parameters
+    ----------
+    shift
+        At least 0.
+    offsets
+        One for each class, at least 0; or none.
+    """
+
+    shift: int = 0
+    offsets: tuple[int, ...] = ()
 
     kind: ClassVar[str] = "argmax"
+
+    def scores(self, x: np.ndarray) -> np.ndarray:
+        """Return the scores, int64, of integers of shape (..., C)."""
+        x = x.astype(np.int64) << self.shift
+        return x + np.array(self.offsets, np.int64) if self.offsets else x
+
+    def score_dtype(self, x: IntType) -> IntType:
+        """Return the type of the scores of integers of a type."""
+        if not self.offsets:
+            return x
+        low, high = (x.min << self.shift) + min(self.offsets), (x.max << self.shift) + max(self.offsets)
+        return IntType.spanning(min(low, x.min << self.shift), high, signed=x.signed)

@@ -267,10 +267,15 @@ class _Concat:
 
 
 class _ArgMax:
-    """Index of the greatest element, the lowest at a tie."""
+    """Index of the greatest score ``(x << shift) + offset``, the lowest at a tie."""
+
+    def __init__(self, item: Mapping[str, Any]) -> None:
+        self._shift = int(item.get("shift", 0))
+        self._offsets = np.array(item.get("offsets") or [0], np.int64)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        return x.argmax(axis=-1)[..., np.newaxis]
+        scores = (x.astype(np.int64) << self._shift) + self._offsets
+        return scores.argmax(axis=-1)[..., np.newaxis]
 
 
 class IntegerModel:
@@ -360,7 +365,7 @@ def _layer(item: Mapping[str, Any], arrays: Mapping[str, np.ndarray], tensors: M
         "add": lambda: _Add(item, arrays, ranges, channels, out),
         "concat": _Concat,
         "threshold": lambda: _Threshold(item, arrays, *ranges[0], channels, out),
-        "argmax": _ArgMax,
+        "argmax": lambda: _ArgMax(item),
     }
     if kind in makers:
         return makers[kind]()
