@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make the small environment for the driver's tests: PYNQ 4.0.0 with numpy 1.x, which the large one cannot
+# Make the small environment for the driver's tests: PYNQ 3.1.2 with numpy 1.x, which the large one cannot
 # hold (finn-plus wants numpy 2), and the driver itself (editable).
 # Usage: bootstrap_driver.sh VENV_DIR. Safe to interrupt and to run twice at a time, as bootstrap.sh is.
 set -euo pipefail

@@ -1,4 +1,4 @@
-"""The handoff file that finnspect writes, read by PYNQ's own parsers: of PYNQ 4 and of older ones."""
+"""The handoff file that finnspect writes, read by both of PYNQ's parsers, the older and the newer."""
 
 from pathlib import Path
 
