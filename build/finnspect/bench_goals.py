@@ -21,6 +21,10 @@ _TITLES = {
 }
 
 
+#: Of the cost models on a whole network.
+MAX_ERROR_PERCENT = 15
+
+
 @dataclass(frozen=True)
 class Goal:
     """A figure and its limit.
@@ -56,6 +60,14 @@ def of_cells(
     return [
         Goal(f"{case}, {tech}: {_TITLES[name]}", cells[name], limit, "post-synthesis")
         for name, limit in limits
+    ]
+
+
+def of_estimates(case: str, estimated: dict[str, Any], cells: dict[str, Any], tech: str) -> list[Goal]:
+    """Return the goal of our estimate: how far its LUTs are from synthesis, in percent."""
+    error = round(100 * abs(estimated["lut"] / cells["lut"] - 1), 1)
+    return [
+        Goal(f"{case}, {tech}: % error of the LUTs estimated", error, MAX_ERROR_PERCENT, "post-synthesis")
     ]
 
 

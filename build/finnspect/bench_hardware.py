@@ -239,6 +239,8 @@ def goals_of(case: Case, row: Row) -> list[bench_goals.Goal]:
     goals = []
     if "xc7" in row.synthesised:
         goals += bench_goals.of_cells(case.name, case.at_most, row.to_json()["synthesised"]["xc7"])
+    for tech, cells in row.synthesised.items():
+        goals += bench_goals.of_estimates(case.name, row.estimated[tech], cells, tech)
     if row.simulated:
         cycles = row.simulated["cycles_per_frame"]
         goals += bench_goals.of_cycles(case.name, cycles, case.target_cycles, row.bound_cycles)

@@ -71,6 +71,9 @@ def test_goals_name_what_is_missed():
         "net-2000-10dsp, xc7: LUT: 2,000, at most 1,999 wanted",
         "net-2000-10dsp, xc7: LUT a MAC: 40, at most 39.5 wanted",
     ]
+    off = row(1005.0)
+    off.estimated["xc7"]["lut"] = 2_320
+    assert missed(case, off) == ["net-1005-10dsp, xc7: % error of the LUTs estimated: 16, at most 15 wanted"]
     (over,) = missed(replace(small, at_most=()), row(1011.0))
     assert over == "net-2000-10dsp: % over the folding bound: 1.1, at most 1 wanted"
 
