@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from quant_models.datasets.annotations import Box, make_box, read_table
+from quant_models.datasets.annotations import Box, check_size, make_box, read_table
 from quant_models.datasets.decode import image_size
 from quant_models.datasets.files import FileTree
 from quant_models.datasets.parallel import parallel
@@ -69,8 +69,8 @@ def _of_pair(tree: FileTree, pair: tuple[str, str, str], part: str, task: str, l
     test, template, boxes = pair
     tree.pass_over(template)  # only the binary task shows it
     height, width = image_size(tree, test)
-    if task == "binary" and image_size(tree, template) != (height, width):
-        raise tree.fault(template, f"is not of {width}x{height} pixels as {test}", "fetch both files again")
+    if task == "binary":
+        check_size(tree, template, image_size(tree, template), (height, width))
     group = PurePosixPath(boxes).stem
     crops = []
     for box in _boxes(tree, boxes):

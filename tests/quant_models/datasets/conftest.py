@@ -8,12 +8,11 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import drawn_pictures
 import numpy as np
 import pytest
 from finnspect.package import Preprocessing
 from PIL import Image
-
-from quant_models.datasets.neu import NEU_DET_CLASSES
 
 REAL_NEU_DET = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "NEU-DET.tar.xz"
 
@@ -43,25 +42,12 @@ def write_image(path: Path, seed: int, **size: int) -> Path:
 
 @pytest.fixture
 def neu_folder(tmp_path: Path) -> Path:
-    """NEU-DET in small: five images of each class, with annotations."""
-    root = tmp_path / "NEU-DET"
-    (root / "ANNOTATIONS").mkdir(parents=True)
-    for c, name in enumerate(NEU_DET_CLASSES):
-        for i in range(1, 6):
-            write_image(root / "IMAGES" / f"{name}_{i}.jpg", 100 * c + i)
-            (root / "ANNOTATIONS" / f"{name}_{i}.xml").write_text("<annotation/>")
-    return root
+    return drawn_pictures.neu_det(tmp_path)
 
 
 @pytest.fixture
 def class_folder(tmp_path: Path) -> Path:
-    """Two classes of six images: good, and bad with two items of three views."""
-    root = tmp_path / "parts"
-    for i in range(6):
-        write_image(root / "good" / f"g{i}.png", i)
-        write_image(root / "bad" / f"item{i // 3}" / f"view{i}.png", 10 + i)
-    write_image(root / "bad" / "single.png", 99)
-    return root
+    return drawn_pictures.image_folder(tmp_path)
 
 
 def pack_tar(folder: Path, path: Path, mode: str = "w:xz") -> Path:

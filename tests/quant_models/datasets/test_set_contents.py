@@ -1,39 +1,147 @@
-"""What loaders make of sound copies, what they leave out, and label files of any content."""
+"""What loaders make of sound copies: labels, groups, official splits, and what they leave out."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 
 import drawn_sets as drawn
+import numpy as np
 import pytest
-from drawn_sets import SHEET, SMALL
-from finnspect.errors import DataError
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from drawing import mask, noise, save, text
+from finnspect.errors import ConfigError, DataError, FlowError
+from spoil import cut
 
-from quant_models.datasets import bsdata, dagm, itodd, load_dataset, tianchi_fabric
+from quant_models.datasets import clusters, dagm, get_dataset, load_dataset, split_dataset
+from quant_models.datasets.check import check_dataset
 from quant_models.datasets.files import FileTree
 
+REAL_DAGM = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "DAGM_official_Labels"
 
-def test_what_a_loader_leaves_out_is_said(grey16, tmp_path):
-    lines: dict[str, str] = {}
-    for name in ("aitex", "bsdata", "kolektor-sdd", "mvtec-itodd", "elpv"):
-        draw, options = drawn.SETS[name]
-        lines[name] = " / ".join(load_dataset(name, draw(tmp_path / name), grey16, None, **options).notes)
+
+@pytest.fixture
+def load_drawn(grey16, tmp_path):
+    """Draw a set and load it, with its own options and others."""
+
+    def load(key: str, **options):
+        path = tmp_path / key
+        if path not in roots:
+            roots[path] = drawn.draw(key, path)
+        return load_dataset(drawn.name_of(key), roots[path], grey16, None, **drawn.SETS[key][1] | options)
+
+    roots: dict[Path, Path] = {}
+    return load
+
+
+def test_magnetic_tile_keeps_exposures_of_a_view_together_over_classes(load_drawn, caplog):
+    types = load_drawn("magnetic-tile")
+    assert types.class_names == ("blowhole", "break", "crack", "fray", "free", "uneven")
+    assert set(types.counts.values()) == {8} and len(set(types.groups)) == 23
+    one_view = [s for s, g in zip(types.sources, types.groups, strict=True) if g == types.groups[0]]
+    assert [s.split("/")[0] for s in one_view] == ["MT_Blowhole"] * 2 + ["MT_Free"] * 2
+    assert "MT_Fray holds 8 images; the published set has 32" in caplog.text
+    binary = load_drawn("magnetic-tile", task="binary")
+    assert binary.counts == {"good": 8, "defect": 40} and binary.groups == types.groups
+    with pytest.raises(ConfigError, match=r"task is 'both'\n.*types, binary"):
+        load_drawn("magnetic-tile", task="both")
+    split = split_dataset(binary, 1)
+    together = clusters(binary)
+    assert not set(together[split.train]) & set(together[split.test])
+
+
+def test_a_mask_that_the_task_does_not_need_is_still_checked(grey16, tmp_path):
+    root = drawn.draw("magnetic-tile", tmp_path)
+    cut("MT_Blowhole/Imgs/exp1_num_10020.png", 60)(root)
+    save(root / "MT_Uneven" / "Imgs" / "exp1_num_15020.png", mask(25, 30))
+    assert len(load_dataset("magnetic-tile", root, grey16, None)) == 48
+    check = check_dataset("magnetic-tile", root)
+    assert sum("exp1_num_10020.png" in problem for problem in check.problems) == 1
+    assert "1 of 8 masks of 'uneven' mark nothing" in check.notes
+
+
+def test_bridge_crack_finds_the_leak_and_drops_copies(load_drawn):
+    dataset = load_drawn("bridge-crack")
+    assert dataset.counts == {"good": 12, "crack": 6} and dataset.parts == ()
+    leak, copies = dataset.notes
+    assert "official split is not used: 3 of 6 images of 'val' are in 'train' too; it has no 'test'" in leak
+    assert copies.startswith("4 images left out: their pixels are identical")
+    assert len(set(dataset.pixel_sha256)) == len(dataset)
+
+
+def test_crack_forest_labels_tiles_by_the_ground_truth(load_drawn):
+    dataset = load_drawn("crack-forest")
+    assert dataset.counts == {"good": 8, "crack": 8} and len(set(dataset.groups)) == 4
+    boxes = [
+        s.partition("#xywh=")[2] for s, g in zip(dataset.sources, dataset.groups, strict=True) if g == "001"
+    ]
+    labels = dataset.labels[:4].tolist()
+    assert dict(zip(boxes, labels, strict=True)) == {
+        "0,0,64,64": 1,
+        "64,0,64,64": 0,
+        "128,0,64,64": 1,  # a faint crack; doubt beside a crack does not count
+        "0,64,64,64": 0,
+    }
+    assert "1 images left out: they have no ground truth" in dataset.notes
+    assert any(note.startswith("4 tiles left out: they show some defect, but less") for note in dataset.notes)
+    assert any(note.startswith("4 tiles left out: they touch a region") for note in dataset.notes)
+
+
+def test_deep_pcb_crops_and_official_split(load_drawn):
+    types = load_drawn("deep-pcb")
+    assert set(types.counts.values()) == {8} and len(set(types.groups)) == 8
+    assert types.labels[:6].tolist() == [0, 1, 2, 3, 4, 5]
+    assert types.sources[0].endswith("_test.jpg#xywh=0,0,64,64")  # moved into the picture
+    (note,) = types.notes
+    assert note.startswith("1 pictures are not used: no label") and "00041999_temp.jpg" in note
+    split = split_dataset(types, 3)
+    assert split.official and len(split.test) == 18
+    assert {types.parts[i] for i in split.test} == {"test"}
+    assert {types.parts[i] for i in np.r_[split.train, split.val]} == {"train"}
+    assert len(split.train) == 24 and len(split.val) == 6
+    binary = load_drawn("deep-pcb", task="binary")
+    assert binary.counts == {"good": 48, "defect": 48} and len(set(binary.groups)) == 8
+    sound = [s for s, label in zip(binary.sources, binary.labels, strict=True) if label == 0]
+    assert all("_temp.jpg#" in source for source in sound)
+
+
+def test_what_a_loader_leaves_out_is_said(load_drawn):
+    lines = {
+        name: " / ".join(load_drawn(name).notes)
+        for name in ("aitex", "bsdata", "kolektor-sdd", "mvtec-itodd", "elpv", "magnetic-tile")
+    }
     assert "1 defective images left out: they have no mask (0003_019_03)" in lines["aitex"]
     assert "2 images left out: they are not annotated" in lines["bsdata"]
     assert "2 images left out: their item is a copy of another one" in lines["kolektor-sdd"]
     assert "9 are seen in fewer than 3 pictures" in lines["mvtec-itodd"]
     assert "5 parts left out: too little of them can be seen" in lines["mvtec-itodd"]
     assert "which cells come from one module is not published" in lines["elpv"]
+    assert lines["magnetic-tile"].startswith("1 pictures are not used: no label, list or name takes them")
+    assert lines["magnetic-tile"].endswith("(dataset.jpg)")
 
 
-def test_groups_hold_what_must_not_part(grey16, tmp_path):
+@pytest.mark.parametrize("key", sorted(drawn.SETS))
+def test_a_picture_that_no_label_takes_into_the_set_is_named(key, grey16, tmp_path):
+    """One that lies where no loader looks, beside the set."""
+    path = drawn.draw(key, tmp_path)
+    name, options = drawn.name_of(key), drawn.SETS[key][1]
+    before = load_dataset(name, path, grey16, None, **options)
+    beside = path.parent / "beside"
+    beside.mkdir()
+    path.rename(beside / path.name)
+    save(beside / "other" / "deep" / "down" / "odd.png", noise(77, 20, 20))
+    try:
+        after = load_dataset(name, beside, grey16, None, **options)
+    except DataError as error:  # a set of any folders and names takes it for its own
+        assert (
+            "odd.png" in error.message or "several folders" in error.message or "no folder" in error.message
+        )
+        return
+    assert len(after) in (len(before), len(before) + 1)
+    assert len(after) > len(before) or any("other/deep/down/odd.png" in note for note in after.notes)
+
+
+def test_groups_hold_what_must_not_part(load_drawn):
     def groups(name: str) -> dict[str, set[str]]:
-        draw, options = drawn.SETS[name]
-        dataset = load_dataset(name, draw(tmp_path / name), grey16, None, **options)
+        dataset = load_drawn(name)
         found: dict[str, set[str]] = {}
         for source, group in zip(dataset.sources, dataset.groups, strict=True):
             found.setdefault(group, set()).add(source.partition("#")[0])
@@ -49,9 +157,9 @@ def test_groups_hold_what_must_not_part(grey16, tmp_path):
 
 
 def test_items_that_are_copies_but_for_a_byte_stay_with_the_other(grey16, tmp_path):
-    path = drawn.kolektor_sdd(tmp_path)
-    drawn.save(path / "kos26" / "Part0.jpg", drawn.noise(4321, 127, 50))
-    dataset = load_dataset("kolektor-sdd", path, grey16, None, **SMALL)
+    path = drawn.draw("kolektor-sdd", tmp_path)
+    save(path / "kos26" / "Part0.jpg", noise(4321, 127, 50))
+    dataset = load_dataset("kolektor-sdd", path, grey16, None, **drawn.SMALL)
     together = {
         s.partition("/")[0] for s, g in zip(dataset.sources, dataset.groups, strict=True) if g == "kos01"
     }
@@ -60,21 +168,47 @@ def test_items_that_are_copies_but_for_a_byte_stay_with_the_other(grey16, tmp_pa
 
 @pytest.mark.parametrize("name", ["tianchi-fabric", "tianchi-aluminium"])
 def test_the_other_round_of_a_contest_is_refused(name, grey16, tmp_path):
-    drawn.save(tmp_path / "defect" / "01" / "template_01.jpg", drawn.noise(1, 16, 16))
-    drawn.text(tmp_path / "defect" / "01" / "01.json", "{}")
+    save(tmp_path / "defect" / "01" / "template_01.jpg", noise(1, 16, 16))
+    text(tmp_path / "defect" / "01" / "01.json", "{}")
     with pytest.raises(DataError, match=r"round 2 of the contest.*which is not read\n.*expected layout"):
         load_dataset(name, tmp_path, grey16, None)
 
 
-def test_the_official_split_of_bsdata_leaks_and_goes(grey16, tmp_path):
-    dataset = load_dataset("bsdata", drawn.bsdata(tmp_path), grey16, None, **SMALL)
+def test_the_official_split_of_bsdata_leaks_and_goes(load_drawn):
+    dataset = load_drawn("bsdata")
     assert not dataset.parts
     assert any(
         "the official split is not used: " in note and "are in 'train' too" in note for note in dataset.notes
     )
 
 
-REAL_DAGM = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "DAGM_official_Labels"
+#: For each option with a number, others of which one makes a difference to every drawn set.
+OTHER = {"tile": (24,), "minimum": (1, 110, 900), "least": (80,), "most_good": (2,), "visible": (0.95,)}
+OPTIONS = [
+    (key, option)
+    for key in drawn.SETS
+    for option in get_dataset(drawn.name_of(key)).info.options
+    if key != "escalator-step"  # least is for the crops of the other layout
+]
+
+
+@pytest.mark.parametrize(("key", "option"), OPTIONS, ids=[" ".join(row) for row in OPTIONS])
+def test_every_option_does_something(load_drawn, key, option):
+    def facts(**options) -> tuple:
+        try:
+            dataset = load_drawn(key, **options)
+        except FlowError as error:
+            return (error.message,)
+        return dataset.class_names, dataset.sources, dataset.labels.tolist()
+
+    default = get_dataset(drawn.name_of(key)).info.options[option]
+    wrong = ["other"] if isinstance(default, tuple) else ["3", type(default)(-1)]
+    others = default[1:4] if isinstance(default, tuple) else OTHER[option]
+    usual = facts()
+    assert len(usual) == 3 and any(facts(**{option: value}) != usual for value in others)
+    for value in wrong:
+        with pytest.raises(ConfigError, match=f"{option} is {value!r}"):
+            load_drawn(key, **{option: value})
 
 
 def test_the_real_label_files_of_dagm():
@@ -91,93 +225,3 @@ def test_the_real_label_files_of_dagm():
         assert numbers == list(range(numbers[0], numbers[0] + len(rows)))
     assert counts["Class1", "Train"] == (575, 79) and counts["Class10", "Test"] == (1150, 150)
     assert sum(n for n, _ in counts.values()) == 16100 and sum(n for _, n in counts.values()) == 2100
-
-
-FUZZ = settings(
-    max_examples=40,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
-    lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(
-            st.sampled_from(
-                ["0", "name", "defect_name", "bbox", "images", "filename", "train_test_split", "obj_id"]
-            )
-            | st.text(max_size=3),
-            inner,
-            max_size=5,
-        )
-    ),
-    max_leaves=12,
-)
-PIECES = st.sampled_from(
-    ["1", "0001", "0", "0001.PNG", "0001_label.PNG", "\t", "\t", "\r\n", "\r\n", " ", "é", "\0"]
-)
-
-
-def _reads_or_faults(tmp_path: Path, name: str, content: bytes, read: Callable[[FileTree], object]) -> None:
-    """Read a file: it is read, or refused by an error that names it."""
-    (tmp_path / name).write_bytes(content)
-    try:
-        read(FileTree(tmp_path, tmp_path))
-    except DataError as error:
-        assert name in error.message and error.remedy
-
-
-@FUZZ
-@given(lines=st.lists(PIECES, max_size=14) | st.just(["\xff"]))
-def test_fuzz_dagm_labels(tmp_path, lines):
-    for content in ("".join(lines).encode(), ("1\r\n" + "".join(lines)).encode("latin-1", "replace")):
-        _reads_or_faults(
-            tmp_path, "Labels.txt", content, lambda tree: list(dagm.read_labels(tree, "Labels.txt"))
-        )
-
-
-@FUZZ
-@given(document=JSON)
-def test_fuzz_json_labels(tmp_path, document):
-    content = json.dumps(document).encode()
-    entry = {"name": "a.jpg", "defect_name": "破洞", "bbox": document}
-    for wrapped in (document, [document], [entry]):
-        data = json.dumps(wrapped).encode()
-        _reads_or_faults(tmp_path, "a.json", data, lambda tree: tianchi_fabric.read_entries(tree, "a.json"))
-    for wrapped in (document, {"images": document}, {"images": [document]}):
-        data = json.dumps(wrapped).encode()
-        _reads_or_faults(tmp_path, "a.json", data, lambda tree: bsdata.read_split(tree, "a.json"))
-    (tmp_path / "scene_gt_info.json").write_text('{"0": [{"bbox_visib": [1, 2, 3, 4], "visib_fract": 0.5}]}')
-    for data in (content, json.dumps({"0": document}).encode(), json.dumps({"0": [document]}).encode()):
-        _reads_or_faults(tmp_path, "scene_gt.json", data, lambda tree: itodd.read_scene(tree, ""))
-    (tmp_path / "scene_gt.json").write_text('{"0": [{"obj_id": 3}]}')
-    for data in (json.dumps({"0": [{"bbox_visib": document, "visib_fract": 1}]}).encode(), content):
-        _reads_or_faults(tmp_path, "scene_gt_info.json", data, lambda tree: itodd.read_scene(tree, ""))
-
-
-@FUZZ
-@given(st.integers(0, 400), st.binary(min_size=1, max_size=4))
-def test_fuzz_tables_in_their_sets(grey16, drawn_tables, at, patch):
-    """Bytes written over the table of a set: it loads, or the error names a file of it."""
-    for name, path, table, options in drawn_tables:
-        data = table.read_bytes()
-        at %= len(data)
-        try:
-            table.write_bytes(data[:at] + patch + data[at + len(patch) :])
-            load_dataset(name, path, grey16, None, **options)
-        except DataError as error:
-            assert str(path) in error.message and error.remedy
-        finally:
-            table.write_bytes(data)
-
-
-@pytest.fixture(scope="module")
-def drawn_tables(tmp_path_factory):
-    root = tmp_path_factory.mktemp("tables")
-    elpv, sheets, old = drawn.elpv_set(root), drawn.severstal(root), drawn.dagm_old(root)
-    return [
-        ("elpv", elpv, elpv / "src/elpv_dataset/data/labels.csv", {}),
-        ("severstal", sheets, sheets / "train.csv", SHEET),
-        ("dagm-2007", old, old / "Class1_def" / "labels.txt", {}),
-    ]
