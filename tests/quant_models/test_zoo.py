@@ -6,9 +6,11 @@ import torch
 from finnspect.errors import ConfigError
 from finnspect.frontend import check_against_qonnx, compile_qonnx
 from finnspect.ir import Add, MatVec
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from qonnx.util.inference_cost import inference_cost
 
-from quant_models.compilable import random_images, settle
+from quant_models.compilable import check_compiles, random_images, settle
 from quant_models.export import export_qonnx_graph
 from quant_models.models import available_models, build_float_twin, build_model, model_cost, parse_name
 from quant_models.qonnx_tools import execute
@@ -43,7 +45,14 @@ def qonnx_cost(graph):
 
 
 @pytest.mark.parametrize(
-    "name", [*map(marked, available_models()), "cnv_tiny_w4a4_gap", "resnet8_w2a2_first8_flat"]
+    "name",
+    [
+        *map(marked, available_models()),
+        "cnv_tiny_w4a4_gap",
+        "resnet8_w2a2_first8_flat",
+        pytest.param("cnv_w3a3_gap", marks=pytest.mark.slow),
+        pytest.param("dsnet_w4a4_flat", marks=pytest.mark.slow),
+    ],
 )
 def test_family(name, tmp_path):
     shape = SHAPES[parse_name(name)[0]]
@@ -78,6 +87,63 @@ def compiled(net, shape, images, folder):
     assert check.equal_images + check.rounding_images == len(images)
     assert check.changed_predictions == 0
     return result.graph
+
+
+def test_every_topology_is_listed_at_every_width():
+    """What the registry promises; each listed name is a case of :func:`test_family`."""
+    standard = {"w8a8", "w4a4", "w3a3", "w2a2"}
+    bits = {
+        family: {n.split("_")[-1] for n in available_models() if parse_name(n)[0] == family}
+        for family in SHAPES
+    }
+    for family in ("mlp", "cnv", "resnet8", "dsnet"):
+        assert standard <= bits[family], family
+    assert {family for family in bits if "w1a4" in bits[family]} == set(SHAPES) - {"dsnet"}
+    assert sum(map(len, bits.values())) == len(available_models())
+
+
+SIDES = st.integers(1, 80) | st.sampled_from([4, 8, 16, 32, 48, 64, 96])
+#: Sides must be multiples of this; the smallest.
+MULTIPLES = {"mlp": (1, 1), "cnv": (32, 32), "cnv_tiny": (8, 8), "resnet8": (4, 4), "dsnet": (16, 16)}
+
+
+@settings(max_examples=40, derandomize=True, deadline=None)
+@given(
+    st.sampled_from(sorted(MULTIPLES)),
+    st.sampled_from(["", "_flat", "_gap"]),
+    SIDES,
+    SIDES,
+    st.sampled_from([1, 3]),
+)
+def test_any_size_that_divides_is_taken_and_no_other(family, head, height, width, channels):
+    if family == "mlp":
+        head = ""
+    multiple, least = MULTIPLES[family]
+    name, shape = f"{family}-x0.25_w4a4{head}", (height, width, channels)
+    if height % multiple or width % multiple or min(height, width) < least:
+        with pytest.raises(ConfigError, match="cannot be halved") as error:
+            build_float_twin(name, 3, shape)
+        assert f"multiples of {multiple}" in error.value.remedy
+    else:
+        assert model_cost(build_float_twin(name, 3, shape), shape).macs > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("mlp_w4a4", (7, 13, 3)),
+        ("cnv_tiny_w4a4", (8, 8, 1)),
+        ("cnv_w2a2_gap", (96, 32, 3)),
+        ("vgg6_w4a4", (36, 44, 1)),
+        ("resnet8_w4a4", (4, 4, 1)),
+        ("resnet8_w3a3_flat", (4, 12, 1)),
+        ("dsnet_w4a4", (16, 16, 1)),
+        ("dsnet_w4a4_flat", (16, 48, 1)),
+    ],
+)
+def test_smallest_and_oblong_inputs_compile(name, shape):
+    network = check_compiles(build_model(name, 3, shape), build_float_twin(name, 3, shape), shape)
+    assert len(network.layers) >= 4
 
 
 def test_sizes_by_hand():
