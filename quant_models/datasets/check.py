@@ -15,7 +15,7 @@ from finnspect.package import Preprocessing
 from quant_models.datasets import load
 from quant_models.datasets.annotations import read_mask
 from quant_models.datasets.archive import opened
-from quant_models.datasets.near import near_duplicates
+from quant_models.datasets.near import group_near_duplicates, near_duplicates
 from quant_models.datasets.parallel import parallel
 from quant_models.datasets.records import Catalog, DefectDataset, Sample
 from quant_models.datasets.registry import get_dataset
@@ -112,7 +112,7 @@ def check_dataset(
     scratch
         Folder for temporary files; None for the system's.
     options
-        Options of the loader.
+        Options of the set.
 
     Raises
     ------
@@ -122,6 +122,7 @@ def check_dataset(
     begun = time.perf_counter()
     entry = get_dataset(name)
     options = load.resolve_options(entry, options)
+    group_near = options.pop("group_near")
     check = Check(name, str(path or ""))
     try:
         root = load.check_path(entry, path)
@@ -133,7 +134,7 @@ def check_dataset(
                 catalog = entry.open(tree, **options)
                 arrays = _look(tree, catalog, check, progress)
         load.check_catalog(entry, catalog, root)
-        _compare(check, arrays, catalog, name)
+        _compare(check, arrays, catalog, name, group_near)
     except DataError as error:
         check.problems.append(error.message)
     check.seconds = round(time.perf_counter() - begun, 2)
@@ -166,7 +167,7 @@ def _look(tree: Any, catalog: Catalog, check: Check, progress: load.Progress | N
     return load.decode_all(tree, catalog, _LOOK, progress or (lambda _: None), check.name, _Collector(check))
 
 
-def _compare(check: Check, arrays: dict[str, Any], catalog: Catalog, name: str) -> None:
+def _compare(check: Check, arrays: dict[str, Any], catalog: Catalog, name: str, group_near: bool) -> None:
     """Find copies, near-duplicates, leaks, and classes that cannot be split."""
     labels, sources, names = arrays["labels"], arrays["sources"], arrays["class_names"]
     same: dict[str, list[int]] = {}
@@ -179,13 +180,15 @@ def _compare(check: Check, arrays: dict[str, Any], catalog: Catalog, name: str) 
             which = ", ".join(f"{sources[i]} ({names[labels[i]]})" for i in members[:4])
             check.problems.append(f"the same picture is in several classes: {which}")
     arrays = load.settle(arrays, catalog, name)
+    pairs = near_duplicates(arrays["images"])
+    if group_near:
+        arrays = group_near_duplicates(arrays, [(i, j) for i, j, _ in pairs], name)
     dataset = DefectDataset(name=name, preprocessing=_LOOK, **arrays)
     check.notes += dataset.notes
     check.classes = dataset.counts
     check.parts = dict(Counter(dataset.parts))
     together = clusters(dataset)
     check.groups = len(np.unique(together))
-    pairs = near_duplicates(dataset.images)
     check.near = [
         (dataset.sources[i], dataset.sources[j], round(similar, 3))
         for i, j, similar in pairs

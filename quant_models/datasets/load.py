@@ -44,7 +44,6 @@ def load_dataset(
     preprocessing: Preprocessing,
     cache_dir: Path | str | None,
     progress: Progress | None = None,
-    group_near: bool = False,
     **options: Any,
 ) -> DefectDataset:
     """Load a data set, preprocessed for a model.
@@ -65,11 +64,10 @@ def load_dataset(
         Folder for the cache; None keeps nothing.
     progress
         Called with one line of text now and then.
-    group_near
-        Put near-duplicates into one group, so that a split keeps them together; see
-        :func:`near_duplicates`. An official split that parts them is then not used.
     options
-        Options of the loader, see ``DatasetInfo.options``.
+        Options of the set, see ``DatasetInfo.options``. Every set has ``group_near``: put near-duplicates
+        into one group, so that a split keeps them together; see :func:`near_duplicates`. An official
+        split that parts them is then not used.
 
     Raises
     ------
@@ -82,6 +80,7 @@ def load_dataset(
     scratch = None if cache_dir is None else Path(cache_dir)
     entry = get_dataset(name)
     options = resolve_options(entry, options)
+    group_near = options.pop("group_near")
     root = check_path(entry, path)
     content = "" if root is None else fingerprint(root)
     key = _key(entry, content, options, preprocessing)
@@ -129,7 +128,7 @@ def settle(arrays: dict[str, Any], catalog: Catalog, where: Path | str) -> dict[
 
 
 def resolve_options(entry: Entry, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the loader's options: what is given, checked, and defaults for the rest.
+    """Return the options of a set: what is given, checked, and defaults for the rest.
 
     Raises
     ------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from finnspect.errors import ConfigError
@@ -14,6 +14,7 @@ from quant_models.datasets.records import Catalog
 #: What the options of data sets do; an option of one name means the same in every set.
 OPTIONS = {
     "cells": "which kind of solar cells to take",
+    "group_near": "whether a split keeps near-duplicates together",
     "images": "how many images to draw",
     "least": "smallest side of a crop in pixels",
     "line": "which kind of railway lines to take",
@@ -25,6 +26,8 @@ OPTIONS = {
     "tile": "side of the tiles in pixels",
     "visible": "share of a part that must be seen, 0 to 1",
 }
+#: Options that the framework gives to every set.
+COMMON = {"group_near": False}
 #: For :attr:`DatasetInfo.checked`.
 REAL = "the published set"
 
@@ -101,7 +104,7 @@ def register_dataset(
     """Register a loader under ``info.name``.
 
     The decorated function takes the set's :class:`FileTree` (None where ``info.needs_path`` is false)
-    and the options as keywords, and returns a :class:`Catalog`. It reads file names and labels; the
+    and its own options as keywords, and returns a :class:`Catalog`. It reads file names and labels; the
     images are decoded later, in parallel. It raises ``DataError`` where the layout is not as expected.
 
     Parameters
@@ -116,7 +119,9 @@ def register_dataset(
 
     def add(function: Callable[..., Catalog]) -> Callable[..., Catalog]:
         assert info.name not in _REGISTRY, f"data set {info.name!r} is registered twice"
-        _REGISTRY[info.name] = Entry(info, version, skip, function)
+        _REGISTRY[info.name] = Entry(
+            replace(info, options={**info.options, **COMMON}), version, skip, function
+        )
         return function
 
     return add

@@ -78,6 +78,9 @@ def test_a_check_reports_in_text_and_json(folder, capsys):
     assert run(["datasets", "check", "image-folder", str(folder)]) == 0
     text = capsys.readouterr().out
     assert "pictures: 14 (14 of 64x64)" in text and "pairs of near-duplicates: 2" in text and "  ok" in text
+    assert run(["datasets", "check", "image-folder", str(folder), "--option", "group_near=true"]) == 0
+    text = capsys.readouterr().out
+    assert "in 12 groups" in text and "pairs of near-duplicates: " not in text
     (folder / "a" / "00.png").write_bytes((folder / "b" / "01.png").read_bytes())
     (folder / "b" / "05.png").write_bytes(b"no picture")
     assert run(["datasets", "check", "image-folder", str(folder), "--json"]) == 1
