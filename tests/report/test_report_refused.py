@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from finnspect.cli import run
 from finnspect.config import DEFAULT_PACKAGE
-from finnspect.errors import TimingError, VerificationError
+from finnspect.errors import FlowError, TimingError, VerificationError
 from finnspect.flow import BuildRequest, build
 from finnspect.package import sha256_file
 from finnspect.report.model import failed_schema
@@ -53,6 +53,18 @@ def test_what_is_refused_before_any_work_is_reported(
     assert document["asked"]["board"] in page
     assert run(["report", str(out / where)]) == 0
     assert "was refused before any work" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_the_layer_that_a_message_names_is_marked(small_build, tmp_path):
+    layer = next(each.name for each in small_build.result.report.layers if each.weight_type)
+    folding = {each.name: {} for each in small_build.result.report.layers}
+    for each in small_build.result.report.layers:
+        folding[each.name] = {k: v for k, v in (("PE", each.pe), ("SIMD", each.simd)) if v}
+    folding[layer]["PE"] = 1000
+    (tmp_path / "folding.json").write_text(json.dumps(folding))
+    document, page = _fails(small_build, tmp_path, FlowError, folding=tmp_path / "folding.json")
+    assert (document["stage"], document["layer"]) == ("folding", layer)
+    assert 'class="node failed"' in page and f"about <strong>{layer}</strong>" in page
 
 
 def test_a_training_that_cannot_begin_is_reported(tmp_path, capsys):

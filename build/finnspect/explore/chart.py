@@ -25,6 +25,12 @@ def _axis(name: str, rows: list[dict[str, Any]]) -> str:
     return f"{OBJECTIVES[name].title} [{OBJECTIVES[name].unit}]\n{kinds}; {better}"
 
 
+def _label(row: dict[str, Any], third: list[str]) -> str:
+    """Return a trial's number, model and the figure that no axis shows."""
+    more = [f", {row['figures'][name]['value']:,.0f} {OBJECTIVES[name].unit}" for name in third]
+    return f"{row['trial']}: {row['model']}" + "".join(more)
+
+
 def chart(document: dict[str, Any]) -> str | None:
     """Return an SVG picture of all complete trials; None with fewer than two objectives or no trial.
 
@@ -37,7 +43,7 @@ def chart(document: dict[str, Any]) -> str | None:
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
-    from matplotlib.ticker import NullFormatter, StrMethodFormatter
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     with rc_context({"svg.hashsalt": document["study"], "svg.fonttype": "none"}):
         figure = Figure(figsize=(8, 5.5), layout="constrained")
@@ -56,18 +62,22 @@ def chart(document: dict[str, Any]) -> str | None:
                 axes.scatter(*place, s=size, marker="o", color="#1f5a91", alpha=0.75)
                 right = place[0] > middle  # text towards the middle
                 axes.annotate(
-                    f"{row['trial']}: {row['model']}",
+                    _label(row, names[2:3]),
                     place,
                     xytext=(-6 if right else 6, 7),
                     textcoords="offset points",
                     ha="right" if right else "left",
-                    size=7,
+                    size=8,
                 )
             else:
                 axes.scatter(*place, s=size, marker="x", color="#8a8a8a")
         if spread > _LOG_FROM:
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.margins(0.12)
+        if vertical == "accuracy":
+            low, high = axes.get_ylim()
+            axes.set_ylim(max(low, 0), min(high, 1.02))
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(_axis(horizontal, rows))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from finnspect.report.model import FailedReport, Figure, LogTail, Machine, Stage
 from finnspect.stages import StageResult, write_whole
 
 _LOGS, _LINES = 4, 30
+_LAYER = re.compile(r"layer '([^']+)'")
 _INTERNAL = "run the same with `finnspect --debug ...` and report what it prints"
 
 
@@ -47,6 +49,8 @@ def _why(error: Exception) -> dict[str, Any]:
     if isinstance(error, UnsupportedModelError):
         layer = error.node
     known = isinstance(error, FlowError)
+    if layer is None and known and (named := _LAYER.search(error.message)):
+        layer = named[1]
     return {
         "error": type(error).__name__,
         "message": error.message if isinstance(error, FlowError) else f"internal error: {error}",
