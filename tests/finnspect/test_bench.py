@@ -28,6 +28,7 @@ def test_figures_are_printed_and_written(package, tmp_path):
     figures = json.loads((tmp_path / "b.json").read_text())
     assert figures["kind"] == "measured"
     assert figures["images"] == 8
+    assert 0 <= figures["rounded"] <= 4
     assert figures["macs"] == 8 * 8 * 9 * 4 + 256 * 3
     assert figures["speedup"] == pytest.approx(figures["reference_fps"] / figures["qonnx_fps"])
 
