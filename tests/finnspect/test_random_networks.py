@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from features import WANTED, features, widest_accumulator
 from finnspect.errors import VerificationError
 from finnspect.frontend import load_qonnx, read_network
 from finnspect.frontend.check import check_model
+from finnspect.frontend.execution import BatchRunner
 from finnspect.frontend.lower import dataflow_graph, layer_names
 from finnspect.ir import (
     Add,
@@ -21,7 +23,8 @@ from finnspect.ir import (
     SumPool,
     Threshold,
 )
-from random_networks import random_network
+from random_networks import FLOAT32_EXACT, lively, random_network
+from random_writer import QONNX, Writer
 
 SEEDS = range(40)
 
@@ -82,6 +85,63 @@ def test_every_layer_was_drawn(seen):
     kinds = {SlidingWindow, MatVec, Depthwise, MaxPool, SumPool, Add, Concat, Threshold, ArgMax}
     assert kinds <= set(seen)
     assert seen["rounded"] <= 40 * 32 * 0.05
+
+
+def test_everything_that_is_to_be_taken_was_drawn():
+    missing = WANTED - set().union(*(features(random_network(seed).model) for seed in SEEDS))
+    assert not missing, f"no network has {sorted(missing)}: draw it more often, or take more seeds"
+
+
+@pytest.mark.parametrize("seed", SEEDS[::4])
+def test_activations_hit_half_of_their_codes_and_sums_are_exact(seed, tmp_path):
+    """Seen in the executed file, not in the generator's own bookkeeping."""
+    drawn = random_network(seed)
+    assert widest_accumulator(drawn.model) < FLOAT32_EXACT
+    model = load_qonnx(drawn.save(tmp_path / "m.onnx"))
+    values = BatchRunner(model).run_all(drawn.samples)
+    activations = [
+        node
+        for node in model.graph.node
+        if node.op_type in ("Quant", "BipolarQuant") and model.get_initializer(node.input[0]) is None
+    ]
+    assert activations
+    for node in activations:
+        bits = 1 if node.op_type == "BipolarQuant" else int(model.get_initializer(node.input[3]))
+        scale = np.float32(model.get_initializer(node.input[1]))
+        codes = np.unique(np.round(values[node.output[0]] / scale))
+        assert len(codes) >= 1 << bits - 1, node.name
+    sums = [layer for layer in read_network(model).compute if layer.steps is None]
+    assert all(-FLOAT32_EXACT < layer.low <= layer.high < FLOAT32_EXACT for layer in sums)
+
+
+def chain(scale, *, weights=8, inputs=4):
+    """A dense layer of a quantizer with a given step."""
+    net = Writer(np.random.default_rng(1), (inputs, inputs, 1))
+    x = net.quant(net.op("Flatten", "image", axis=1), 8, signed=False, narrow=False, scale=scale)
+    codes = net.const(np.full((2, inputs * inputs), 127.0) * np.array([[1], [-1]]))
+    quantizer = [codes, net.const(1.0), net.const(0.0), net.const(float(weights))]
+    w = net.op("Quant", *quantizer, domain=QONNX, signed=1, narrow=0, rounding_mode="ROUND")
+    return net, net.op("Gemm", x, w, transB=1)
+
+
+@pytest.mark.parametrize(
+    ("scale", "alive"), [(1.0, True), (2.5, False), (0.002, False), (1000.0, False)], ids=str
+)
+def test_what_saturates_or_idles_is_drawn_again(scale, alive):
+    """Fewer than half of the codes: a step too coarse, one so fine that all saturates, one that all are 0."""
+    assert lively(*chain(scale)) == alive
+
+
+def test_what_float32_cannot_hold_is_drawn_again(monkeypatch):
+    assert widest_accumulator(chain(1.0)[0].model(chain(1.0)[1])) == 16 * 127 * 255
+    net, output = chain(1.0, inputs=23)
+    assert widest_accumulator(net.model(output)) == 23 * 23 * 127 * 255 > FLOAT32_EXACT
+    before = random_network(3)
+    wide = widest_accumulator(before.model)
+    monkeypatch.setattr("random_networks.FLOAT32_EXACT", wide)
+    again = random_network(3)
+    assert again.attempts > before.attempts
+    assert widest_accumulator(again.model) < wide
 
 
 def plant(layer):
