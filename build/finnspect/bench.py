@@ -19,7 +19,7 @@ from finnspect.errors import FlowError, VerificationError
 from finnspect.package import ModelPackage
 from finnspect.paths import PACKAGES_DIR
 
-#: Share of images that float32 may round otherwise; where the two compute different things, nearly all differ.
+#: Share of images that float32 may round otherwise; sides that do different things differ in nearly all.
 MAX_ROUNDED = 0.5
 DEFAULT_PACKAGE = PACKAGES_DIR / "cnv_w4a4-synthetic"
 
