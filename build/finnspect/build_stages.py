@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from finnspect.board import Board
 from finnspect.config import BuildConfig
-from finnspect.core_stages import CoreStages, versions
+from finnspect.core_stages import CoreStages
+from finnspect.doctor import versions
 from finnspect.package import ModelPackage
 from finnspect.sources import source_hash
 from finnspect.stages import StageResult, StageRunner, digest_of, hash_path

@@ -18,7 +18,7 @@ import numpy as np
 
 from finnspect.board import Board
 from finnspect.config import BuildConfig
-from finnspect.doctor import available_cores, distribution_version
+from finnspect.doctor import available_cores, versions
 from finnspect.ir import DataflowGraph
 from finnspect.package import ModelPackage
 from finnspect.sources import source_hash
@@ -30,11 +30,6 @@ if TYPE_CHECKING:
 
 #: Frames of a golden simulation, and of one process where several share the images, at least.
 _MIN_FRAMES = 8
-
-
-def versions(*names: str) -> dict[str, str]:
-    """Return the versions of distributions, ``absent`` where one is not installed."""
-    return {name: distribution_version(name) or "absent" for name in names}
 
 
 class CoreStages:

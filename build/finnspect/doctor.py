@@ -117,6 +117,11 @@ def distribution_version(name: str) -> str | None:
         return None
 
 
+def versions(*names: str) -> dict[str, str]:
+    """Return the versions of distributions, ``absent`` where one is not installed."""
+    return {name: distribution_version(name) or "absent" for name in names}
+
+
 def tool_versions(*, bitstream: bool = True) -> dict[str, str]:
     """Return the versions that decide a build's outputs, for keys and reports.
 

@@ -87,7 +87,7 @@ def test_a_bad_command_line_is_exit_code_2(arguments, capsys):
 def test_the_start_imports_nothing_heavy():
     code = (
         "import sys; from finnspect.cli import run; run(['--version']); import finnspect.flow;"
-        "import finnspect.build_stages;"
+        "import finnspect.train_flow; import finnspect.build_stages;"
         "print([m for m in ('torch', 'finn', 'qonnx', 'onnx', 'brevitas', 'scipy') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

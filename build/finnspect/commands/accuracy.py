@@ -91,7 +91,7 @@ class _Notes(Progress):
 
 def _train(job: Job, notify: Callable[[str], None], *, data_root: Path, out: Path) -> Path:
     """Train one job, unless it is done, and return its run folder; runs in a process of its own."""
-    from finnspect.flow import TrainRequest, train
+    from finnspect.train_flow import TrainRequest, train
 
     request = TrainRequest(
         dataset=job.entry.dataset,

@@ -103,10 +103,11 @@ def command(
     Results are in OUT/PACKAGE-BOARD.
     """
     from finnspect.errors import ConfigError
-    from finnspect.flow import BuildRequest, build, refusal_reported, train_and_export
+    from finnspect.flow import BuildRequest, build, refusal_reported
     from finnspect.progress import for_terminal
     from finnspect.report.model import REFUSED, TRAINING
     from finnspect.toolchains.registry import choose
+    from finnspect.train_flow import train_and_export
 
     progress = for_terminal()
     if dataset is not None and package is not None:

@@ -204,6 +204,6 @@ def _goal(budget: str | None, cycles: str | None, fps: str | None) -> tuple[str,
 
 
 def _digest(dataset: str, data: Path | None) -> str:
-    from finnspect.flow import TrainRequest
+    from finnspect.train_flow import TrainRequest
 
     return TrainRequest(dataset, data).data_digest()

@@ -26,8 +26,8 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Export a training run to a model package: QONNX file, golden vectors, package.json."""
-    from finnspect.flow import export_run
     from finnspect.progress import for_terminal
+    from finnspect.train_flow import export_run
 
     package = export_run(run, output, for_terminal())
     if as_json:

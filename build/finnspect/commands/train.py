@@ -68,8 +68,8 @@ def command(
     Makes OUT/MODEL-DATASET/train/run with the checkpoint, metrics.json and the split manifest. What is
     already trained with the same data and options is not trained again.
     """
-    from finnspect.flow import train
     from finnspect.progress import for_terminal
+    from finnspect.train_flow import train
 
     def run_of(**fields: Any) -> Path:
         request = training_request(

@@ -12,7 +12,7 @@ import typer
 from finnspect.errors import ConfigError
 
 if TYPE_CHECKING:
-    from finnspect.flow import TrainRequest
+    from finnspect.train_flow import TrainRequest
 
 DataOptionsOption = Annotated[
     list[str] | None,
@@ -151,7 +151,7 @@ def training_request(
     """
     from pydantic import ValidationError
 
-    from finnspect.flow import TrainRequest
+    from finnspect.train_flow import TrainRequest
     from quant_models.training.config import TrainConfig
 
     given = {key: value for key, value in fields.items() if value is not None}

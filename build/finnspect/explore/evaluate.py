@@ -111,9 +111,9 @@ def _model(
     """Return package, training run and graph of a point's model, made once for all foldings."""
     from finnspect.board import load_board
     from finnspect.build_stages import Build
-    from finnspect.flow import train_and_export
     from finnspect.ir import DataflowGraph
     from finnspect.package import ModelPackage
+    from finnspect.train_flow import train_and_export
 
     request = settings.training(model_of(point), data)
     exported, run = train_and_export(request, folder, _Notes(say))

@@ -12,7 +12,7 @@ from finnspect import __version__
 from finnspect.errors import ConfigError
 from finnspect.explore.objectives import DEFAULT_OBJECTIVES, check_objectives
 from finnspect.explore.space import Space
-from finnspect.flow import TrainRequest
+from finnspect.train_flow import TrainRequest
 
 FORMAT = "finnspect-explore"
 FORMAT_VERSION = 1
