@@ -60,7 +60,7 @@ SIZES = [
     ("w1a1_lut", replace(WIDE, SIMD=32, PE=4, w_bits=1, a_bits=1, steps=1), "xc7", 2.7, 0),
     ("w4a4_dsp", replace(CHAIN, MH=60, PE=12), "xc7", 6, 32),
     ("w8a8_dsp", replace(CHAIN, PE=4, w_bits=8, a_bits=8), "xc7", 12, 16),
-    ("w4a4_dsp", replace(WIDE, PE=4, mul="dsp"), "ecp5", 15, 16),
+    ("w4a4_dsp", replace(WIDE, PE=4, SIMD=16, mul="dsp"), "ecp5", 12, 32),
 ]
 
 
