@@ -15,31 +15,35 @@ def server():
         yield running
 
 
-def test_one_worker_is_killed_and_the_other_finishes_the_study(server: Server, tmp_path):
+def test_two_workers_are_killed_and_a_third_finishes_the_study(server: Server, tmp_path):
     where = ["--storage", server.url, "--grace", 4]
-    one = Process(
-        *space("2", "0.1,0.2,0.5,1"), "--trials", 4, "--study", "nets", "--out", tmp_path / "a", *where
-    )
-    one.wait_for("float epoch 1/2")
-    one.process.send_signal(signal.SIGSTOP)  # in the middle of its trial, however quick this machine is
-    two = Process("explore", "--join", "nets", "--out", tmp_path / "b", *where)
-    two.wait_for("float epoch 1/2")  # the other's folder is another machine: trained here too
-    one.kill()
-    two.finish()
+    begun = [*space("2", "0.1,0.2,0.5,1"), "--trials", 4, "--study", "nets", "--out", tmp_path / "a", *where]
+    doomed = [Process(*begun)]
+    doomed[0].wait_for("float epoch 1/2")
+    doomed[0].process.send_signal(signal.SIGSTOP)  # in the middle of its trial, however quick this machine is
+    doomed.append(Process("explore", "--join", "nets", "--out", tmp_path / "b", *where))
+    doomed[1].wait_for("float epoch 1/2")
+    doomed[1].process.send_signal(signal.SIGSTOP)
+    last = Process("explore", "--join", "nets", "--out", tmp_path / "c", *where)
+    last.wait_for("float epoch 1/2")  # the others' folders are other machines: trained here too
+    for each in doomed:
+        each.kill()
+    last.finish()
 
-    found = document(tmp_path / "b", "nets")
-    assert states(found) == {"complete": 4, "failed": 1}
-    (lost,) = (row for row in found["trials"] if row["state"] == "failed")
-    (retry,) = (row for row in found["trials"] if row["retry_of"] is not None)
-    assert retry["retry_of"] == lost["trial"] and retry["point"] == lost["point"]
-    assert lost["worker"] != retry["worker"]
-    assert sorted(row["point"]["budget"] for row in found["trials"] if row["state"] == "complete") == [
-        0.1,
-        0.2,
-        0.5,
-        1.0,
-    ]
-    assert two.text.count("exporting") == 1
+    found = document(tmp_path / "c", "nets")
+    assert states(found) == {"complete": 4, "failed": 2}
+    rows = {row["trial"]: row for row in found["trials"]}
+    lost = {number for number, row in rows.items() if row["state"] == "failed"}
+    again = {row["retry_of"]: row for row in rows.values() if row["retry_of"] is not None}
+    assert set(again) == lost
+    for number in lost:
+        assert again[number]["point"] == rows[number]["point"]
+        assert again[number]["worker"] != rows[number]["worker"]
+    done = [row for row in rows.values() if row["state"] == "complete"]
+    assert sorted(row["point"]["budget"] for row in done) == [0.1, 0.2, 0.5, 1.0]
+    assert len({row["worker"] for row in done}) == 1
+    # Four trials that differ in folding only: one training.
+    assert last.text.count("quant epoch 1/2") == last.text.count("exporting") == 1
     assert found["front"]
 
 
@@ -58,4 +62,4 @@ def test_begin_and_join_on_the_server_say_what_is_wrong(server: Server, tmp_path
     assert 'database "nodatabase" does not exist' in said
     # The results can be read from any machine.
     assert run(["explore", "--join", "nets", *where, "--out", str(tmp_path), "--json"]) == 0
-    assert states(json.loads(capsys.readouterr().out)) == {"complete": 4, "failed": 1}
+    assert states(json.loads(capsys.readouterr().out)) == {"complete": 4, "failed": 2}

@@ -6,14 +6,17 @@ import re
 
 import pytest
 import sample_report as sample
+from finnspect.board import load_board
 from finnspect.cli import run
 from finnspect.errors import ToolError
 from finnspect.report import charts
 from finnspect.report.graph import graph_svg, layout, nodes_of
 from finnspect.report.instances import cells_by_layer, owner
+from finnspect.report.make import _resources
 from finnspect.report.model import Edge, Report
 from finnspect.report.pictures import products
 from finnspect.toolchains.floorplan import save_floorplan
+from finnspect.toolchains.result import BitstreamResult
 from matplotlib.figure import Figure
 
 
@@ -164,3 +167,13 @@ def test_compare_marks_what_nothing_beats(tmp_path, capsys):
     assert "one build cannot be compared" in capsys.readouterr().err
     assert run(["compare", paths[0], paths[0]]) != 0
     assert "named twice" in capsys.readouterr().err
+
+
+def test_estimated_halves_of_block_ram_are_told_as_blocks():
+    board = load_board("pynq-z2")
+    bits = BitstreamResult("none", None, 100.0, None, "0" * 32, {}, {}, {})
+    found = _resources(board, bits, {"lut": 100, "ff": 90, "bram": 125, "dsp": 4})
+    assert [(each.name, each.used.value, each.available) for each in found] == [
+        *(("LUT", 100, 53200), ("FF", 90, 106400), ("BRAM36", 63, 140), ("DSP48E1", 4, 220))
+    ]
+    assert {each.used.kind for each in found} == {"estimated"}

@@ -249,8 +249,10 @@ def _performance(simulation: Mapping[str, Any], bits: BitstreamResult) -> Perfor
 #: Family -> cells that the estimates count, and by what name.
 _ESTIMATED = {
     "ecp5": {"LUT4": "lut", "FF": "ff", "DP16KD": "bram", "MULT18X18D": "dsp"},
-    "xc7": {"LUT": "lut", "FF": "ff", "DSP48E1": "dsp"},
+    "xc7": {"LUT": "lut", "FF": "ff", "BRAM36": "bram", "DSP48E1": "dsp"},
 }
+#: Blocks that the estimates count for one of these: halves of 18 kbit.
+_PARTS = {"BRAM36": 2}
 
 
 def _resources(board: Board, bits: BitstreamResult, estimate: Mapping[str, Any]) -> list[Resource]:
@@ -262,9 +264,8 @@ def _resources(board: Board, bits: BitstreamResult, estimate: Mapping[str, Any])
             if name in used:
                 rows.append(_resource(name, used[name], kind, bits.tools[kind], there.get(name)))
         if name in names:
-            rows.append(
-                _resource(name, estimate[names[name]], "estimated", "core and shell", there.get(name))
-            )
+            count = -(-estimate[names[name]] // _PARTS.get(name, 1))
+            rows.append(_resource(name, count, "estimated", "core and shell", there.get(name)))
     source = f"{bits.tools.get('post-synthesis')}, core alone"
     for name, used in bits.core.items():
         rows.append(_resource(f"{name}, core alone", used, "post-synthesis", source, there.get(name)))
