@@ -89,6 +89,15 @@ def test_roofs_are_what_units_and_streams_allow():
     assert products(other) == [("stem", 16 * 16 * 8 / frame, 4, 4)]
 
 
+def test_long_names_are_shortened_in_the_middle():
+    assert charts.shorten("conv1_window") == "conv1_window"
+    short = charts.shorten("layer1_0_residual_left_conv2d_window")
+    assert len(short) == 20 and short.startswith("layer1_0") and short.endswith("d_window")
+    many = [f"surface defect number {index} of the mill" for index in range(12)]
+    svg = charts.matrix("m", [[9 * (x == y) for x in range(12)] for y in range(12)], many, "t")
+    assert len(set(re.findall(r">(\d+ surfac…[^<]*)<", svg))) == 12
+
+
 def test_charts_are_the_same_every_time():
     one, other = (charts.shares("x", [("LUT", 0.5, "a < b")], "title") for _ in range(2))
     assert one == other

@@ -28,8 +28,18 @@ _SETTINGS = {
 COLOURS = ("#14507a", "#e8a33d", "#7fb7a3", "#b0413e", "#5f5aa2", "#8a8f3c", "#4b9cd3", "#c68fb5")
 PATTERNS = ("", "///", "...", "\\\\\\", "xxx", "---", "++", "oo")
 _GREY = "#d9dee3"
+#: Classes whose confusion matrix is as wide as the other charts; with more it is wider.
+FEW = 8
 #: Cells of a floor plan that belong to no layer.
 REST = "rest"
+
+
+def shorten(name: str, most: int = 20) -> str:
+    """Return a name in at most so many characters: the middle goes, for ends tell layers apart."""
+    if len(name) <= most:
+        return name
+    head = (most - 1) // 2
+    return f"{name[:head]}…{name[len(name) - (most - 1 - head) :]}"
 
 
 def _svg(
@@ -79,7 +89,7 @@ def _embed(document: str, name: str, title: str, text: str) -> str:
 
 
 def _rows(axes: Axes, names: Sequence[str]) -> None:
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), [shorten(name) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
 
@@ -161,6 +171,7 @@ def period(name: str, parts: Sequence[tuple[str, float]], title: str, width: flo
 
 def matrix(name: str, counts: Sequence[Sequence[int]], classes: Sequence[str], title: str) -> str:
     """Return a confusion matrix: rows are labels, columns are answers, every count written out."""
+    size = 11 if len(classes) <= FEW else 10
 
     def draw(axes: Axes) -> None:
         shares = [[value / max(1, sum(row)) for value in row] for row in counts]
@@ -168,11 +179,14 @@ def matrix(name: str, counts: Sequence[Sequence[int]], classes: Sequence[str], t
         for y, row in enumerate(counts):
             for x, value in enumerate(row):
                 strong = shares[y][x] > 0.6
-                axes.text(x, y, str(value) if value else "·", ha="center", va="center",
+                axes.text(x, y, str(value) if value else "·", ha="center", va="center", fontsize=size,
                           color="white" if strong else "black",
                           fontweight="bold" if value and x != y else "normal")  # fmt: skip
-        axes.set_xticks(range(len(classes)), classes, rotation=40, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(len(classes)), classes)
+        short = [shorten(each, 16) for each in classes]
+        if len(set(short)) < len(short):
+            short = [f"{index + 1} {shorten(each, 13)}" for index, each in enumerate(classes)]
+        axes.set_xticks(range(len(classes)), short, rotation=40, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(classes)), short)
         axes.set_xlabel("answer")
         axes.set_ylabel("label")
         axes.tick_params(length=0)
@@ -185,7 +199,10 @@ def matrix(name: str, counts: Sequence[Sequence[int]], classes: Sequence[str], t
         for x, value in enumerate(row)
         if value and x != y
     ]
-    return _svg(name, 110 + 42 * len(classes), draw, title, "; ".join(wrong) or "no mistake")
+    words = "; ".join(wrong) or "no mistake"
+    if len(classes) <= FEW:
+        return _svg(name, 110 + 42 * len(classes), draw, title, words)
+    return _svg(name, 130 + 34 * len(classes), draw, title, words, 160 + 34 * len(classes))
 
 
 def floor(name: str, tiles: Mapping[str, Sequence[Sequence[int]]], title: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from html import escape
 from itertools import pairwise
 
+from finnspect.report.charts import shorten
 from finnspect.report.model import Edge, LayerReport
 
 _WIDTH, _HEIGHT = 208, 54
@@ -191,7 +192,10 @@ def _box(node: Node, x: float, y: float) -> list[str]:
             f'<rect class="share" x="{left + 1:g}" y="{y + _HEIGHT - 5:g}" width="{width:.1f}" height="4"/>'
         )
     name, *rest = node.lines
-    lines.append(f'<text x="{left + 8:g}" y="{y + 17:g}" class="name">{escape(name)}</text>')
+    lines.append(
+        f'<text x="{left + 8:g}" y="{y + 17:g}" class="name">'
+        f"{escape(shorten(name, 18 if node.mark else 25))}</text>"
+    )
     if node.mark:
         lines.append(
             f'<text x="{left + _WIDTH - 8:g}" y="{y + 17:g}" class="mark">{escape(node.mark)}</text>'

@@ -6,8 +6,9 @@ from functools import cache
 from pathlib import Path
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from finnspect.report.charts import FEW
 from finnspect.report.graph import graph_svg, nodes_of, nodes_of_edges
 from finnspect.report.model import FailedReport, Figure, Report
 from finnspect.report.pictures import products, report_charts, run_pictures
@@ -66,6 +67,7 @@ def environment() -> jinja2.Environment:
         autoescape=True,
     )
     found.filters["amount"] = amount
+    found.filters["breakable"] = lambda name: Markup(str(escape(name)).replace("_", "_<wbr>"))
     found.filters["short"] = SHORT.__getitem__
     found.globals |= {"kinds": KINDS, "style": Markup(found.loader.get_source(found, "style.css")[0])}
     return found
@@ -155,6 +157,7 @@ def page(report: Report, folder: Path | None = None, run: Path | None = None) ->
         detail=report.detail,
         verdict=verdict(report),
         sections=_SECTIONS,
+        many=len(report.package.classes) > FEW,
         charts={name: charts_of.get(name, "") for name in names},
         pictures=pictures,
         network=Markup(_network(report)),
