@@ -135,6 +135,19 @@ def jobs(plan: Plan) -> Iterator[Job]:
                 yield Job(entry, model, seed)
 
 
+def is_trained(job: Job, run: Path) -> bool:
+    """Whether ``run`` is the finished training of a job, by this or an earlier version of the program."""
+    from quant_models.training.config import PLACES, TrainConfig
+    from quant_models.training.run_dir import open_run
+
+    if not run.is_dir():
+        return False
+    fields = {"model": job.model, "dataset": job.entry.dataset, "seed": job.seed, **job.entry.options}
+    apart = PLACES | {"data"}
+    wanted = TrainConfig(**fields, run_dir=run).model_dump(exclude=apart)
+    return open_run(run).info.config.model_dump(exclude=apart) == wanted
+
+
 def run_plan(
     plan: Plan,
     train: Callable[[Sequence[Job]], Iterable[tuple[int, Path]]],

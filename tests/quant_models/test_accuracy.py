@@ -89,6 +89,11 @@ def test_command_trains_once_and_writes_the_table(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out) == first
     assert [path.stat().st_mtime_ns for path in runs] == written
 
+    assert run([*arguments, "--no-train"]) == 0
+    assert json.loads(capsys.readouterr().out) == first
+    (tmp_path / "plan.toml").write_text(PLAN.replace("quant_epochs = 1", "quant_epochs = 2"))
+    assert run([*arguments, "--no-train"]) != 0  # other trainings than the plan's are not shown as its own
+
     alone = open_run(train_alone(tmp_path / "alone", seed=1))
     kept = runs[1].parent / "checkpoint.pt"
     assert sha256_file(alone.path / "checkpoint.pt") == sha256_file(kept)
