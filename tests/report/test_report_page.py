@@ -184,6 +184,7 @@ def test_the_page_says_what_the_report_says(pages):
     assert verdict(Report.model_validate(sample.document())) == (
         "Exact: 0 of 48 logits differ; 75 MHz met; made: bitstream and deploy zip."
     )
+    assert "1 FIFO in front of where branches meet" in text and "0 of 120 would be others" in text
     for part in ("98.5 %", "8,138", "0.271 ms", "PE 4 -&gt; 8", "2.5 ns", "data:image/png;base64,", "4,608"):
         assert part in text, part
     assert "block RAM is not timed &lt;b&gt;here&lt;/b&gt;" in text
@@ -254,8 +255,14 @@ def test_a_failed_build_is_told_before_an_earlier_report(tmp_path, capsys):
     schema = SCHEMAS / "failed_report.schema.json"
     assert schema.read_text() == failed_schema(), "write it again, with report.model.failed_schema()"
     jsonschema.validate(document, json.loads(schema.read_text()))
+    assert run(["report", str(root), "--markdown", str(tmp_path / "failed.md")]) == 0
+    said = (tmp_path / "failed.md").read_text()
+    assert "It failed in stage simulation: VerificationError." in said and "report this" in said
     assert run(["report", str(root / "report" / "report.json")]) == 0
     assert "exactness" in capsys.readouterr().out
+    shutil.rmtree(root / "report")
+    assert run(["compare", str(root), str(tmp_path)]) == 1
+    assert "the build failed" in capsys.readouterr().err
 
 
 def test_the_failed_page_says_where_and_why(pages):

@@ -59,7 +59,7 @@ def command(
         return
     if build is None:
         build = _newest(OUT)
-    if _failed(build, html, as_json):
+    if _failed(build, html, markdown, as_json):
         return
     report = load_report(build)
     if markdown is not None:
@@ -88,15 +88,19 @@ def _newest(out: Path) -> Path:
     return max(found, key=lambda file: file.stat().st_mtime).parents[1]
 
 
-def _failed(build: Path, html: Path | None, as_json: bool) -> bool:
+def _failed(build: Path, html: Path | None, markdown: Path | None, as_json: bool) -> bool:
     """Show the report of a last build that failed; False where it did not."""
     from finnspect.report.failed import load_failed
     from finnspect.report.html import failed_page
+    from finnspect.report.summary import failed_markdown
     from finnspect.stages import write_whole
 
     failed = load_failed(build) if build.is_dir() else None
     if failed is None:
         return False
+    if markdown is not None:
+        typer.echo(f"written: {write_whole(markdown, failed_markdown(failed))}")
+        return True
     if as_json:
         typer.echo(failed.to_json(), nl=False)
         return True

@@ -318,7 +318,8 @@ def report_file(path: Path) -> Path:
     """Return the report.json that ``path`` stands for: itself, or that of a build folder."""
     if not path.is_dir():
         return path
-    return path / "report" / "report.json" if (path / "report").is_dir() else path / "report.json"
+    beside = path / "report.json"
+    return beside if beside.is_file() else path / "report" / "report.json"
 
 
 def load_report(path: Path) -> Report:
@@ -333,8 +334,12 @@ def load_report(path: Path) -> Report:
     try:
         return Report.model_validate_json(file.read_text())
     except OSError as error:
+        failed = path / "report.failed" / "report.html"
         raise PackageError(
-            f"no report at {file}: {error.strerror}", "make one with `finnspect build`, or check the path"
+            f"no report at {file}: {error.strerror}",
+            f"the build failed: {failed} says where and why"
+            if failed.is_file()
+            else "make one with `finnspect build`, or check the path",
         ) from error
     except ValidationError as error:
         first = error.errors()[0]

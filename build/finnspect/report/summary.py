@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from finnspect.report.model import Figure, Kind, Report
+    from finnspect.report.model import FailedReport, Figure, Kind, Report
 
 Table = tuple[str, Sequence[str], list[Sequence[str]]]
 
@@ -139,3 +139,13 @@ def markdown(report: Report) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in report.tools.items())
     parts.append(f"Made {report.created} with {versions}.\n")
     return "\n".join(parts)
+
+
+def failed_markdown(report: FailedReport) -> str:
+    """Return the report of a build that failed as markdown."""
+    parts = [f"# {report.title}: the build failed\n", f"It {report.where}: {report.error}.\n"]
+    parts.append("".join(f"    {line}\n" for line in report.message.splitlines()))
+    if report.remedy:
+        parts.append(f"What to do: {report.remedy}\n")
+    parts += [f"- {stage.name}: finished in {number(stage.seconds)}" for stage in report.stages]
+    return "\n".join(parts).rstrip() + "\n"
