@@ -6,6 +6,9 @@ quantized layer to drop names that no tensor can have any more. Without names th
 Brevitas builds every quantizer anew when a state dict is loaded, so that the learned scales become
 other parameters and an optimizer goes on with the old ones: scales would stop learning the first time
 that the averaged weights are swapped in. It is told to load into the quantizers that are there.
+
+Brevitas exports every quantizer of 1 bit as ``BipolarQuant``, -1 and +1. An unsigned one, whose codes are 0
+and 1, is exported as the ``Quant`` that it is.
 """
 
 from __future__ import annotations
@@ -25,3 +28,16 @@ if not hasattr(torch.Tensor, "rename"):
 import brevitas.config  # noqa: E402  (brevitas needs the above)
 
 brevitas.config.REINIT_ON_STATE_DICT_LOAD = False
+
+from brevitas.export.onnx.qonnx import handler  # noqa: E402
+
+_prepare_for_export = handler.BrevitasQuantProxyHandler.prepare_for_export
+
+
+def _prepare(self: Any, module: Any) -> None:
+    _prepare_for_export(self, module)
+    if module.is_quant_enabled and not self.symbolic_kwargs["signed"]:
+        self.quant_op = handler.BrevitasQuantOp
+
+
+handler.BrevitasQuantProxyHandler.prepare_for_export = _prepare

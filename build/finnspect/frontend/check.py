@@ -192,7 +192,7 @@ def require_equal(
 
 @dataclass(frozen=True)
 class _Probe:
-    """A QONNX tensor, and the layer and IR tensor whose integers it holds."""
+    """A QONNX tensor, and the layer and IR tensor whose integers it holds; ``step``: codes a threshold parts."""
 
     layer: str
     tensor: str
@@ -200,6 +200,7 @@ class _Probe:
     layout: str
     scale: np.ndarray
     offset: np.ndarray
+    step: int
 
 
 def _probes(graph: DataflowGraph, network: Network) -> list[_Probe]:
@@ -212,9 +213,10 @@ def _probes(graph: DataflowGraph, network: Network) -> list[_Probe]:
             scale, offset = (
                 np.array([float(v) for v in values]) for values in (source.probe.slopes, source.probe.offsets)
             )
-            probes.append(
-                _Probe(layer.name, layer.output, source.probe.tensor, source.probe.layout, scale, offset)
-            )
+            steps = getattr(source, "steps", None)
+            step = max(1, steps.recoded) if steps is not None else 1
+            probe = source.probe
+            probes.append(_Probe(layer.name, layer.output, probe.tensor, probe.layout, scale, offset, step))
     return probes
 
 
@@ -290,7 +292,7 @@ def _require_small(
         off = np.abs(got - expected)
         if not off.any():
             continue
-        wrong = np.argwhere(off > 1 + np.abs(expected) * FLOAT32_STEP)
+        wrong = np.argwhere(off > probe.step + np.abs(expected) * FLOAT32_STEP)
         if len(wrong):
             index = tuple(int(i) for i in wrong[0])
             raise VerificationError(

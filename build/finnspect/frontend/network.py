@@ -42,7 +42,7 @@ class Steps:
     dead
         Channels whose code does not depend on the accumulator.
     recoded
-        Whether they only write the codes before them in another way, for what reads them.
+        Where they only write the codes before them in another way: how many codes one of those is worth.
     """
 
     node: str
@@ -50,7 +50,7 @@ class Steps:
     base: int
     dtype: IntType
     dead: tuple[bool, ...]
-    recoded: bool = False
+    recoded: int = 0
 
 
 @dataclass(frozen=True)

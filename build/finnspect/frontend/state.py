@@ -155,7 +155,7 @@ class Reading:
             return None
         slopes = tuple(slope / factor for slope in value.slopes)
         codes = [code for code in range(low + 1, high + 1) for _ in range(factor)]
-        made = self._recoded(value, codes, factor * low + shift, dtype)
+        made = self._recoded(value, codes, factor * low + shift, dtype, factor)
         made = replace(made, slopes=slopes, offsets=(Fraction(0),) * value.channels)
         self.probe(made, node.input[0])
         return made
@@ -167,11 +167,11 @@ class Reading:
         low, high = self.span(value.layer)
         return self._recoded(value, range(low + 1, high + 1), low, dtype)
 
-    def _recoded(self, value: Value, codes: Sequence[int], base: int, dtype: IntType) -> Value:
+    def _recoded(self, value: Value, codes: Sequence[int], base: int, dtype: IntType, step: int = 1) -> Value:
         """Add a staircase with its steps at some codes, the same for all channels."""
         self.used(value)
         rows = (tuple(codes),) * value.channels
-        steps = Steps(value.maker, rows, base, dtype, (False,) * value.channels, recoded=True)
+        steps = Steps(value.maker, rows, base, dtype, (False,) * value.channels, step)
         return replace(value, layer=self._requantize(value.maker, value, steps))
 
     def pool(self, value: Value, spec: PoolSpec, shape: tuple[int, int, int]) -> Value:
