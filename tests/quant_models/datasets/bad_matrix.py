@@ -212,7 +212,7 @@ MATRIX: dict[str, dict[str, Refused | str]] = {
         MISSING: Refused(lack(TOWER), r"0051\.jpg: has no annotation"),
         CLASS: Refused(
             change(TOWER, "insulator", "tower"),
-            r"0051\.xml, line 1: has a 'tower', expected insulator or defect",
+            r"0051\.xml, line 2: has a 'tower', expected insulator or defect",
         ),
         EMPTY: Refused(
             empty("Defective_Insulators/labels/defect/*.xml"), r"000\.jpg: has no insulator with a defect"

@@ -36,7 +36,7 @@ def mask(height: int, width: int, *boxes: tuple[int, int, int, int]) -> np.ndarr
 
 def voc(width: int, height: int, *boxes: tuple[str, int, int, int, int]) -> str:
     objects = "".join(
-        f"<object><name>{n}</name><bndbox><xmin>{a}</xmin><ymin>{b}</ymin><xmax>{c}</xmax><ymax>{d}</ymax>"
+        f"\n<object><name>{n}</name><bndbox><xmin>{a}</xmin><ymin>{b}</ymin><xmax>{c}</xmax><ymax>{d}</ymax>"
         "</bndbox></object>"
         for n, a, b, c, d in boxes
     )

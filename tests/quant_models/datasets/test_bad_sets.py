@@ -108,7 +108,7 @@ BAD: dict[str, list[tuple[Spoil, str] | tuple[Spoil, str, dict]]] = {
     ],
     "escalator-step voc": [
         (lack("JPEGImages/000002.jpg"), r"000002\.xml: has no picture"),
-        (change(VOC, "<xmin>4<", "<xmin>4x<"), r"000002\.xml, line 1: <bndbox/xmin> is '4x'"),
+        (change(VOC, "<xmin>4<", "<xmin>4x<"), r"000002\.xml, line 2: <bndbox/xmin> is '4x'"),
         (cut(VOC, 90), r"000002\.xml, line 1: is no XML"),
     ],
     "insulator": [

@@ -92,16 +92,6 @@ def test_a_check_reports_in_text_and_json(folder, capsys):
     assert "b/05.png cannot be decoded" in document["problems"][0]
 
 
-def test_the_list_names_every_set_with_its_terms(capsys):
-    assert run(["datasets", "list"]) == 0
-    text = capsys.readouterr().out
-    assert "\nmagnetic-tile\n" in text and "task=types|binary" in text and "non-commercial research" in text
-    assert run(["datasets", "list", "--json"]) == 0
-    assert {"neu-det", "deep-pcb"} <= {row["name"] for row in json.loads(capsys.readouterr().out)}
-    assert run(["datasets", "check", "synthetic", "--option", "images=x"]) == 1
-    assert "images is 'x'" in capsys.readouterr().err
-
-
 def _arrays(parts: list[str], pixels: str) -> dict:
     count = len(parts)
     return {
