@@ -120,6 +120,11 @@ def test_it_is_shown_without_complaint_request_or_overflow(pages, browser, name,
     assert browser.value(OVERFLOW) == 0, "the page is wider than the window"
     for section in SECTIONS[name]:
         assert browser.value(f"document.getElementById('{section}').getBoundingClientRect().height") > 30
+    # Nothing is left open: what is nested otherwise than written lies elsewhere.
+    assert browser.value(
+        "[...document.querySelectorAll('section')].every(s => s.parentElement.tagName == 'MAIN')"
+    )
+    assert browser.value("document.querySelector('footer').parentElement.tagName") == "BODY"
     assert browser.value("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
     assert {url for url in browser.requested if not url.startswith("data:")} == {address}
     assert browser.complaints == []
