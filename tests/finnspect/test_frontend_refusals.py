@@ -323,3 +323,12 @@ def test_files_that_are_no_models_are_refused(content, tmp_path):
         path.write_bytes(content)
     with pytest.raises(PackageError):
         load_qonnx(path)
+
+
+def test_a_file_that_contradicts_itself_is_refused(tmp_path):
+    model = finish(stage(start())).model().model
+    model.graph.node[0].domain = "somewhere.else"
+    path = tmp_path / "m.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(PackageError, match="no consistent ONNX model"):
+        load_qonnx(path)

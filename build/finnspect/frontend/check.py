@@ -192,7 +192,7 @@ def require_equal(
 
 @dataclass(frozen=True)
 class _Probe:
-    """A QONNX tensor, and the layer and IR tensor whose integers it holds; ``step``: codes a threshold parts."""
+    """A QONNX tensor, the layer and IR tensor whose integers it holds, and how far a threshold parts them."""
 
     layer: str
     tensor: str

@@ -183,7 +183,9 @@ def _agree_with_package(network: Network, package: ModelPackage) -> None:
     wanted = {
         "input shape": (network.input_shape, package.input_shape),
         "number of classes": (network.classes, len(package.info.classes)),
-        "pixel scale": (float(network.input_scale), float(np.float32(package.info.preprocessing.scale))),
+        "pixel scale": tuple(  # in the file it is a float32, or a quotient as x / 255
+            float(np.float32(scale)) for scale in (network.input_scale, package.info.preprocessing.scale)
+        ),
     }
     for what, (model, info) in wanted.items():
         if model != info:

@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finnspect.errors import PackageError
+from finnspect.errors import FlowError, PackageError
 from finnspect.frontend.pads import absorb_pads
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def load_qonnx(path: Path) -> ModelWrapper:
     Raises
     ------
     PackageError
-        The file is missing or is not an ONNX model.
+        The file is missing, is not an ONNX model, or contradicts itself.
     """
     from google.protobuf.message import DecodeError
     from onnx.checker import ValidationError
@@ -45,7 +45,16 @@ def load_qonnx(path: Path) -> ModelWrapper:
         raise PackageError(
             f"{path} is not a readable ONNX model: its graph is empty", "export the model again"
         )
-    return normalise(model)
+    try:
+        return normalise(model)
+    except Exception as error:  # ONNX's and qonnx's passes raise anything at all
+        if isinstance(error, FlowError | ImportError):
+            raise
+        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise PackageError(
+            f"{path} is no consistent ONNX model: {line}",
+            "export the model again; onnx.checker.check_model says more",
+        ) from error
 
 
 def normalise(model: ModelWrapper) -> ModelWrapper:
