@@ -6,6 +6,7 @@ graph is read by the front end, which names the node, the reason and the remedy 
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,12 +17,15 @@ from finnspect.errors import FlowError, UnsupportedModelError
 from torch import nn
 
 from quant_models.export import export_qonnx_graph
+from quant_models.qonnx_tools import execute
 from quant_models.training.calibrate import quantize_from
 
 if TYPE_CHECKING:
     from finnspect.frontend.network import Network
     from qonnx.core.modelwrapper import ModelWrapper
 
+#: What colours a terminal's text.
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _IMAGES = 8
 _SEED = 5
 
@@ -78,10 +82,26 @@ def check_compiles(model: nn.Module, twin: nn.Module | None, input_shape: tuple[
     ------
     UnsupportedModelError
         Naming the node, the reason, and the nearest supported form.
+    PackageError
+        The last layer's integers cannot be told from an execution.
+    """
+    images = random_images(input_shape)
+    graph = _export(settle(model, twin, images), input_shape)
+    network = read_graph(graph)
+    execute(graph, images[:2])  # a package's golden integers come from this
+    return network
+
+
+def read_graph(graph: ModelWrapper) -> Network:
+    """Return what the front end reads of an exported graph.
+
+    Raises
+    ------
+    UnsupportedModelError
+        Naming the node, the reason, and the nearest supported form.
     """
     from finnspect.frontend import load_qonnx, read_network
 
-    graph = _export(settle(model, twin, random_images(input_shape)), input_shape)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.qonnx.onnx"
         path.write_bytes(graph.model.SerializeToString())
@@ -94,9 +114,16 @@ def _export(model: nn.Module, input_shape: tuple[int, int, int]) -> ModelWrapper
     except FlowError:
         raise
     except Exception as error:  # the exporter raises anything at all
-        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UnsupportedModelError(
             type(model).__name__,
-            f"it cannot be exported to QONNX: {line}",
+            f"it cannot be exported to QONNX: {_first_cause(error)}",
             "use brevitas layers and plain torch operations without data-dependent control flow",
         ) from error
+
+
+def _first_cause(error: Exception) -> str:
+    """Return the first line of the error that an exporter's errors began with."""
+    while isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    lines = _COLOUR.sub("", str(error)).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

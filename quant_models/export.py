@@ -8,6 +8,7 @@ taken from a real data set.
 from __future__ import annotations
 
 import copy
+import importlib
 import json
 import logging
 import shlex
@@ -24,7 +25,8 @@ from finnspect_driver.preprocess import preprocess
 
 from quant_models.datasets.synthetic import CLASS_NAMES, generate
 from quant_models.export_check import compare_exports
-from quant_models.qonnx_tools import execute, quiet_exporter, tidy
+from quant_models.models.custom import is_custom
+from quant_models.qonnx_tools import Execution, execute, quiet_exporter, tidy
 from quant_models.training.config import PLACES, TrainConfig, model_label
 from quant_models.training.run_dir import METRICS_FILE, Run, open_run, whole_folder
 
@@ -113,7 +115,7 @@ def export_package(
                 "model": model_label(config.model),
                 "dataset": config.dataset,
                 "classes": run.info.classes,
-                "preprocessing": run.info.preprocessing,
+                "preprocessing": _preprocessing(run, model),
                 "metrics": {**metrics, "export": comparison},
                 "data_sha256": run.info.data_sha256,
                 "seed": config.seed,
@@ -124,6 +126,17 @@ def export_package(
         )
     progress(f"model package in {out_dir}")
     return ModelPackage.load(out_dir)
+
+
+def _preprocessing(run: Run, model: ModelWrapper) -> Preprocessing:
+    """Return the run's preprocessing, with the pixel scale of the network where that is the user's own."""
+    preprocessing = run.info.preprocessing
+    if not is_custom(run.info.config.model):
+        return preprocessing
+    # Not an import statement, which would make the front end one of the sources that decide whether a
+    # finished export is still good.
+    network = importlib.import_module("quant_models.compilable").read_graph(model)
+    return preprocessing.model_copy(update={"scale": float(network.input_scale)})
 
 
 def export_qonnx_graph(net: torch.nn.Module, input_shape: tuple[int, int, int], name: str) -> ModelWrapper:
@@ -160,7 +173,7 @@ def _golden(run: Run, net: torch.nn.Module, model: ModelWrapper, count: int) -> 
     """
     images, labels = golden_inputs(count, run.info.preprocessing, spare=_SPARE)
     result = execute(model, images)
-    settled = np.flatnonzero(np.all(exact_integers(net, images, result.scale) == result.integers, axis=1))
+    settled = np.flatnonzero(np.all(exact_integers(net, images, result) == result.integers, axis=1))
     patterns = settled[settled >= len(images) - count // 4]
     chosen = np.concatenate([settled[: count - len(patterns)], patterns])
     if len(np.unique(chosen)) < count:
@@ -178,15 +191,15 @@ def _golden(run: Run, net: torch.nn.Module, model: ModelWrapper, count: int) -> 
     )
 
 
-def exact_integers(net: torch.nn.Module, images: np.ndarray, scale: float) -> np.ndarray:
+def exact_integers(net: torch.nn.Module, images: np.ndarray, result: Execution) -> np.ndarray:
     """Return the last layer's accumulators from an evaluation of the network in float64.
 
     Parameters
     ----------
     images
         uint8, shape (N, H, W, C).
-    scale
-        Real logit of accumulator 1.
+    result
+        An execution of the graph, for the scales of its logits.
 
     Returns
     -------
@@ -196,7 +209,7 @@ def exact_integers(net: torch.nn.Module, images: np.ndarray, scale: float) -> np
     codes = torch.from_numpy(images).permute(0, 3, 1, 2).double()
     with torch.no_grad():
         logits = copy.deepcopy(net).double().eval()(codes).numpy()
-    return np.rint(logits / scale).astype(np.int64)
+    return result.steps(logits)
 
 
 def golden_inputs(count: int, preprocessing: Preprocessing, spare: int = 0) -> tuple[np.ndarray, np.ndarray]:

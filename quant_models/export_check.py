@@ -15,7 +15,7 @@ import torch
 from finnspect.errors import PackageError
 
 from quant_models.evaluate import has_tie, logits_of, predictions
-from quant_models.qonnx_tools import execute, quiet_exporter
+from quant_models.qonnx_tools import Execution, execute, quiet_exporter
 from quant_models.quantizers import weight_bits
 
 if TYPE_CHECKING:
@@ -50,17 +50,16 @@ def compare_exports(net: torch.nn.Module, model: ModelWrapper, images: np.ndarra
     codes = torch.from_numpy(images).permute(0, 3, 1, 2)
     torch_logits = logits_of(net, codes).numpy()
     result = execute(model, images)
-    integers = result.integers
-    tied = has_tie(integers)
-    differs = predictions(torch_logits) != predictions(integers)
+    tied = has_tie(result.comparable())
+    differs = predictions(torch_logits) != predictions(result.comparable())
     return {
         "kind": "torch against QONNX execution, on the test images of the run",
         "images": len(images),
-        "images_with_other_integers": int((np.rint(torch_logits / result.scale) != integers).any(1).sum()),
+        "images_with_other_integers": int((result.steps(torch_logits) != result.integers).any(1).sum()),
         "changed_predictions": _few(int((differs & ~tied).sum()), len(images), "QONNX"),
         "changed_predictions_at_ties": int((differs & tied).sum()),
         "ties": int(tied.sum()),
-        "qcdq": _compare_qcdq(net, images, torch_logits, result.scale, tied),
+        "qcdq": _compare_qcdq(net, images, torch_logits, result, tied),
     }
 
 
@@ -74,7 +73,7 @@ def _few(changed: int, images: int, kind: str) -> int:
 
 
 def _compare_qcdq(
-    net: torch.nn.Module, images: np.ndarray, torch_logits: np.ndarray, scale: float, tied: np.ndarray
+    net: torch.nn.Module, images: np.ndarray, torch_logits: np.ndarray, result: Execution, tied: np.ndarray
 ) -> dict[str, Any]:
     import onnxruntime
 
@@ -85,9 +84,7 @@ def _compare_qcdq(
     differs = predictions(logits) != predictions(torch_logits)
     return {
         "kind": f"torch against QCDQ in onnxruntime {onnxruntime.__version__}",
-        "images_with_other_integers": int(
-            (np.rint(logits / scale) != np.rint(torch_logits / scale)).any(1).sum()
-        ),
+        "images_with_other_integers": int((result.steps(logits) != result.steps(torch_logits)).any(1).sum()),
         "changed_predictions": _few(int((differs & ~tied).sum()), len(images), "QCDQ"),
         "changed_predictions_at_ties": int((differs & tied).sum()),
     }

@@ -7,7 +7,7 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -83,13 +83,24 @@ class Execution:
         float32, shape (N, classes).
     integers
         int64, shape (N, classes): accumulators of the last layer.
-    scale
-        Real logit of accumulator 1.
+    scale, offset
+        float64, shape (classes,): a real logit is ``integer * scale + offset``.
     """
 
     logits: np.ndarray
     integers: np.ndarray
-    scale: float
+    scale: np.ndarray
+    offset: np.ndarray
+
+    def steps(self, logits: np.ndarray) -> np.ndarray:
+        """Return the integers that real logits (N, classes) stand for, int64."""
+        return np.rint((logits.astype(np.float64) - self.offset) / self.scale).astype(np.int64)
+
+    def comparable(self) -> np.ndarray:
+        """Return what tells the class: the integers where all classes share one scale, else real logits."""
+        if np.all(self.scale == self.scale[0]) and not np.any(self.offset):
+            return self.integers
+        return self.integers * self.scale + self.offset
 
 
 def execute(model: ModelWrapper, images: np.ndarray, batch_size: int = 64) -> Execution:
@@ -107,8 +118,8 @@ def execute(model: ModelWrapper, images: np.ndarray, batch_size: int = 64) -> Ex
     Raises
     ------
     PackageError
-        The last layer is not a dense layer of quantized inputs and weights of one scale each, or an
-        executed tensor is not on its quantizer's grid.
+        The last layer is not a dense layer of quantized inputs and weights, or an executed tensor is not on
+        its quantizer's grid.
     """
     from qonnx.core.onnx_exec import execute_onnx
 
@@ -124,37 +135,49 @@ def execute(model: ModelWrapper, images: np.ndarray, batch_size: int = 64) -> Ex
         context = execute_onnx(sized, feed, return_full_exec_context=True)
         real = context[sized.graph.output[0].name]
         logits.append(real.astype(np.float32))
-        accumulators, scale = _head_integers(sized, context, real)
-        integers.append(accumulators)
-    return Execution(np.concatenate(logits), np.concatenate(integers), scale)
+        head = _head_integers(sized, context, real)
+        integers.append(head.integers)
+    return replace(head, logits=np.concatenate(logits), integers=np.concatenate(integers))
 
 
 @dataclass(frozen=True, slots=True)
 class _Grid:
-    """Integer codes of an executed tensor, and the real value of code 1."""
+    """Integer codes of an executed tensor, and the real value of code 1, shaped to multiply them."""
 
     codes: np.ndarray
-    scale: float
+    scale: np.ndarray
 
 
-def _head_integers(
-    model: ModelWrapper, context: dict[str, np.ndarray], logits: np.ndarray
-) -> tuple[np.ndarray, float]:
-    """Return the last layer's accumulators, from the tensors that the execution gave, and their scale."""
+def _head_integers(model: ModelWrapper, context: dict[str, np.ndarray], logits: np.ndarray) -> Execution:
+    """Return the last layer's accumulators, from the tensors that the execution gave."""
     head = model.find_producer(model.graph.output[0].name)
-    if head is None or head.op_type not in ("Gemm", "MatMul") or len(head.input) != 2:
+    if head is None or head.op_type not in ("Gemm", "MatMul"):
         found = head.op_type if head is not None else "nothing"
         raise PackageError(
-            f"the last node of the exported graph is {found}, expected a Gemm or MatMul without a bias",
-            "end the network with a dense layer without a bias",
+            f"the last node of the exported graph is {found}, expected a Gemm or MatMul",
+            "end the network with a dense layer",
         )
     inputs = _on_grid(model, context, head, 0)
     weights = _on_grid(model, context, head, 1)
-    matrix = weights.codes.T if _attribute(head, "transB") else weights.codes
-    integers = inputs.codes @ matrix
+    turned = bool(_attribute(head, "transB"))
+    integers = inputs.codes @ (weights.codes.T if turned else weights.codes)
+    classes = integers.shape[1]
+    by_class = weights.scale.size == 1 or weights.scale.shape[0 if turned else 1] == classes
+    if inputs.scale.size != 1 or not by_class:
+        raise PackageError(
+            f"the quantizers of the last layer, node {head.name!r}, have scales of shape "
+            f"{inputs.scale.shape} and {weights.scale.shape}",
+            "use one scale for its input, and one, or one a class, for its weights",
+        )
+    bias = context[head.input[2]].reshape(-1) if len(head.input) > 2 else np.zeros(1)
+    result = Execution(
+        logits,
+        integers,
+        np.broadcast_to(inputs.scale.reshape(-1) * weights.scale.reshape(-1), classes),
+        np.broadcast_to(bias.astype(np.float64), classes),
+    )
     # The executed float logits must round to the integers they stand for.
-    scale = inputs.scale * weights.scale
-    rounded = np.rint(logits.astype(np.float64) / scale).astype(np.int64)
+    rounded = result.steps(logits)
     if not np.array_equal(rounded, integers):
         image, index = np.argwhere(rounded != integers)[0]
         raise PackageError(
@@ -162,7 +185,7 @@ def _head_integers(
             f"integer inputs and weights give {integers[image, index]}",
             "report this: the exported graph and its execution disagree",
         )
-    return integers, scale
+    return result
 
 
 def _attribute(node: NodeProto, name: str) -> int:
@@ -182,33 +205,36 @@ def _on_grid(model: ModelWrapper, context: dict[str, np.ndarray], node: NodeProt
         )
     scale = model.get_initializer(source.input[1])
     zero = model.get_initializer(source.input[2]) if source.op_type == "Quant" else np.zeros(1)
-    if scale is None or scale.size != 1 or zero is None or np.any(zero != 0):
+    if scale is None or zero is None or np.any(zero != 0):
         raise PackageError(
-            f"quantizer {source.name!r} of the last layer has not one scale and zero point 0",
-            "use one scale a tensor there",
+            f"quantizer {source.name!r} of the last layer has not a constant scale and zero point 0",
+            "use a quantizer with a learned or constant scale there, and no zero point",
         )
-    step = np.float32(scale.reshape(-1)[0])
     values = context[tensor]
-    codes = np.rint(values.astype(np.float64) / float(step))
+    # One scale, or one a row; a tensor that moved since its quantizer has one.
+    step = scale.astype(np.float32).reshape(scale.shape if scale.size > 1 else (1,) * values.ndim)
+    codes = np.rint(values.astype(np.float64) / step)
     if not np.array_equal((codes.astype(np.float32) * step), values.astype(np.float32)):
         raise PackageError(
             f"tensor {tensor!r} holds values that are no multiple of its quantizer's scale",
             "report this: the QONNX execution is not exact",
         )
-    return _Grid(codes.astype(np.int64), float(step))
+    return _Grid(codes.astype(np.int64), step.astype(np.float64))
 
 
 @contextlib.contextmanager
 def quiet_exporter() -> Iterator[None]:
-    """Keep the exporter's chatter (it names packages that are not needed) from the user."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
+    """Keep the exporter's chatter from the user: packages that are not needed, whole graphs of what fails."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        said = io.StringIO()
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(said),
+            contextlib.redirect_stderr(said),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        logging.disable(before)

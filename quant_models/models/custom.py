@@ -11,6 +11,9 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import inspect
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -21,10 +24,13 @@ import quant_models.torch_compat  # noqa: F401  (before any brevitas layer is bu
 
 _REMEDY = "write --model path/to/file.py:factory, where factory(classes, input_shape) returns the network"
 
+#: What SIGTERM is turned into, while a command runs.
+_TERMINATED = 128 + signal.SIGTERM
+
 
 def is_custom(name: str) -> bool:
     """Whether a model's name is a file and a factory."""
-    return ".py:" in name
+    return ".py:" in name or name.endswith(".py")
 
 
 def split_custom(name: str) -> tuple[Path, str]:
@@ -64,10 +70,8 @@ def build_custom(name: str, classes: int, input_shape: tuple[int, int, int]) -> 
         inspect.signature(make).bind(classes, input_shape)
     except TypeError as error:
         raise ConfigError(f"{path}: {factory} cannot be called: {error}", _REMEDY) from error
-    try:
+    with _failing(f"{path}: {factory} failed", "correct the file"):
         net = make(classes, input_shape)
-    except Exception as error:
-        raise ConfigError(f"{path}: {factory} failed: {_told(error)}", "correct the file") from error
     if not isinstance(net, nn.Module):
         raise ConfigError(f"{path}: {factory} returned a {type(net).__name__}", _REMEDY)
     _check(net, f"{path}: {factory}", classes, input_shape)
@@ -88,14 +92,24 @@ def _load(path: Path) -> object:
     # Not entered into sys.modules: two files of one name do not get in each other's way.
     spec = importlib.util.spec_from_file_location(f"user_model_{path.stem}", path)
     module = importlib.util.module_from_spec(spec)
-    try:
+    remedy = "correct the file; it must stand alone, because it is copied into the training run"
+    with _failing(f"{path} cannot be imported", remedy):
         spec.loader.exec_module(module)
-    except Exception as error:
-        raise ConfigError(f"{path} cannot be imported: {_told(error)}", "correct the file") from error
     return module
 
 
-def _told(error: Exception) -> str:
+@contextmanager
+def _failing(what: str, remedy: str) -> Iterator[None]:
+    """Say that the user's code failed, also where it ends the program."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        if isinstance(error, SystemExit) and error.code == _TERMINATED:  # a signal, not the user's code
+            raise
+        raise ConfigError(f"{what}: {_told(error)}", remedy) from error
+
+
+def _told(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 

@@ -1,7 +1,10 @@
 """A user's own network in a file: trained, reopened, exported; refused before training where it must be."""
 
+import numpy as np
 import pytest
-from finnspect.errors import ConfigError, UnsupportedModelError
+from finnspect.cli import run
+from finnspect.errors import ConfigError, PackageError, UnsupportedModelError
+from finnspect.frontend import compile_package
 
 from quant_models.export import export_package
 from quant_models.train import open_run, train
@@ -9,7 +12,11 @@ from quant_models.train import open_run, train
 NET = """
 import brevitas.nn as qnn
 import torch
-from brevitas.quant.scaled_int import Int8WeightPerTensorFloat, Uint8ActPerTensorFloat
+from brevitas.quant.scaled_int import (
+    Int8WeightPerChannelFloat,
+    Int8WeightPerTensorFloat,
+    Uint8ActPerTensorFloat,
+)
 from torch import nn
 
 
@@ -34,6 +41,53 @@ class Net(nn.Module):
 
 def make(classes, input_shape):
     return Net(classes, input_shape)
+
+
+def biased(classes, input_shape):
+    net = Net(classes, input_shape)
+    net.head = qnn.QuantLinear(
+        net.head.in_features, classes, bias=True, weight_bit_width=4, weight_quant=Int8WeightPerTensorFloat
+    )
+    return net
+
+
+def by_class(classes, input_shape):
+    net = Net(classes, input_shape)
+    net.head = qnn.QuantLinear(
+        net.head.in_features, classes, bias=False, weight_bit_width=4, weight_quant=Int8WeightPerChannelFloat
+    )
+    return net
+
+
+class Other(Net):
+    def forward(self, x):
+        return super().forward(x * 1.5)
+
+
+def other_scale(classes, input_shape):
+    return Other(classes, input_shape)
+
+
+class Scaled(Net):
+    def forward(self, x):
+        return super().forward(x) * 2
+
+
+def scaled(classes, input_shape):
+    return Scaled(classes, input_shape)
+
+
+class Branching(Net):
+    def forward(self, x):
+        return super().forward(x if x.sum() > 0 else -x)
+
+
+def branching(classes, input_shape):
+    return Branching(classes, input_shape)
+
+
+def leaves(classes, input_shape):
+    raise SystemExit(3)
 
 
 def narrow(classes, input_shape):
@@ -95,12 +149,52 @@ def test_own_network_that_cannot_compile_is_refused_before_the_data_is_read(net_
         train(config)
 
 
+@pytest.mark.parametrize("factory", ["make", "biased", "by_class", "other_scale"])
+def test_own_network_is_compiled_from_its_package(net_file, make_config, tmp_path, factory):
+    config = make_config(
+        tmp_path / "run", model=f"{net_file}:{factory}", image_size=16, float_epochs=1, quant_epochs=1
+    )
+    package = export_package(train(config, lambda _: None), tmp_path / "package", 6)
+    compiled = compile_package(package, tmp_path / "work")  # requires every golden integer
+    scales, biases = compiled.graph.logit_scale, compiled.graph.logit_bias
+    assert len(set(scales)) == (7 if factory == "by_class" else 1)
+    assert any(biases) == (factory == "biased")
+    assert package.info.preprocessing.scale == (1.5 / 255 if factory == "other_scale" else 1 / 255)
+    golden = package.golden()
+    assert np.allclose(golden.logits_int * np.array(scales) + biases, golden.logits, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("factory", "error", "words"),
+    [
+        ("scaled", PackageError, "is Mul, expected a Gemm"),
+        ("branching", UnsupportedModelError, "data-dependent"),
+    ],
+)
+def test_what_only_the_export_would_refuse_is_refused_before_the_data_is_read(
+    net_file, make_config, tmp_path, capfd, factory, error, words
+):
+    config = make_config(
+        tmp_path / "run",
+        model=f"{net_file}:{factory}",
+        image_size=16,
+        dataset="neu-det",
+        dataset_options={},
+        data=tmp_path / "none",
+    )
+    with pytest.raises(error, match=words) as found:
+        train(config)
+    assert "\n" not in found.value.message and "\x1b" not in found.value.message
+    assert len(capfd.readouterr().err) < 500  # not the graph of what failed
+
+
 @pytest.mark.parametrize(
     ("factory", "words"),
     [
         ("narrow", "expected a tensor"),
         ("tall", "does not take pixel codes"),
         ("broken", "no luck"),
+        ("leaves", "leaves failed: SystemExit: 3"),
         ("plain", "cannot be called"),
         ("other", "returned a int"),
         ("missing", "no function 'missing'"),
@@ -118,3 +212,20 @@ def test_file_that_is_missing_or_no_python_is_refused(make_config, tmp_path):
     (tmp_path / "net.py").write_text("def make(:")
     with pytest.raises(ConfigError, match="cannot be imported: SyntaxError"):
         train(make_config(tmp_path / "run", model=f"{tmp_path / 'net.py'}:make"))
+    (tmp_path / "net.py").write_text("import a_file_beside_it")
+    with pytest.raises(ConfigError, match="cannot be imported: ModuleNotFoundError") as error:
+        train(make_config(tmp_path / "run", model=f"{tmp_path / 'net.py'}:make"))
+    assert "must stand alone" in error.value.remedy
+
+
+@pytest.mark.parametrize(
+    "model", ["net.py", "net.py:", "net.txt:make", "../net", "none.py:make", ":make", ""]
+)
+def test_what_is_no_model_is_said_on_the_command_line(model, tmp_path, monkeypatch, capsys):
+    (tmp_path / "in").mkdir()
+    monkeypatch.chdir(tmp_path / "in")
+    for name in ("net.py", "net.txt"):
+        (tmp_path / "in" / name).write_text(NET)
+    assert run(["train", "--model", model]) == 1
+    assert "remedy: write a name that `finnspect models` lists, or path" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["in", "net.py", "net.txt"]

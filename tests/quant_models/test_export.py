@@ -180,15 +180,30 @@ def test_widths_and_rgb_export_to_what_torch_computes(name):
     assert np.unique(result.integers).size > 10
 
 
-def test_execution_refuses_a_head_with_a_bias(tiny_run):
-    model = ModelWrapper(
-        export_qonnx_graph(tiny_run.model(), (16, 16, 1), "biased").model, make_deepcopy=True
-    )
+def test_a_bias_of_the_head_is_told_from_its_integers(tiny_run):
+    images = golden_inputs(3, tiny_run.info.preprocessing)[0]
+    model = export_qonnx_graph(tiny_run.model(), (16, 16, 1), "biased")
+    plain = execute(model, images)
+    bias = np.linspace(-1, 2, 7, dtype=np.float32)
+    model.set_initializer("bias", bias)
+    model.graph.node[-1].input.append("bias")
+    biased = execute(model, images)
+    assert np.array_equal(biased.integers, plain.integers) and np.array_equal(biased.offset, bias)
+    assert np.allclose(biased.logits, plain.logits + bias, atol=1e-5)
+    assert np.array_equal(biased.steps(biased.logits), biased.integers)
+    assert plain.comparable() is plain.integers
+    assert np.array_equal(biased.comparable().argmax(1), biased.logits.argmax(1))
+
+
+def test_a_graph_that_does_not_end_in_a_dense_layer_is_refused(tiny_run):
+    from onnx import helper
+
+    model = export_qonnx_graph(tiny_run.model(), (16, 16, 1), "tailed")
     head = model.graph.node[-1]
-    model.set_initializer("bias", np.ones(7, dtype=np.float32))
-    head.input.append("bias")
-    with pytest.raises(PackageError, match="without a bias"):
-        execute(model, np.zeros((1, 16, 16, 1), dtype=np.uint8))
+    head.output[0] = "before"
+    model.graph.node.append(helper.make_node("Relu", ["before"], ["global_out"], name="Tail"))
+    with pytest.raises(PackageError, match="is Relu, expected a Gemm"):
+        execute(model, golden_inputs(1, tiny_run.info.preprocessing)[0])
 
 
 def test_execution_notices_integers_that_do_not_explain_the_logits(tiny_run):

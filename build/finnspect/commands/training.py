@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -84,6 +85,24 @@ def _pair(word: str, before: dict[str, Any], about: str) -> tuple[str, str]:
     return key, value.strip()
 
 
+def check_model(model: str) -> None:
+    """Refuse what is neither a model's name nor a file of the user's and a factory in it.
+
+    Raises
+    ------
+    ConfigError
+        It is neither, or there is no such file.
+    """
+    path, colon, factory = model.rpartition(":")
+    if not colon and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", model) and not model.endswith(".py"):
+        return  # whether there is one of that name is said by the registry
+    form = "write a name that `finnspect models` lists, or path/to/file.py:factory"
+    if not path.endswith(".py") or not factory.isidentifier():
+        raise ConfigError(f"model {model!r} is neither a name nor a file and a factory in it", form)
+    if not Path(path).is_file():
+        raise ConfigError(f"model {model!r}: there is no file {path}", form)
+
+
 def _typed(key: str, value: str, default: Any, about: str) -> Any:
     """Return a value as the type of an option's default, or of the first of its choices."""
     kind = type(default[0] if isinstance(default, tuple) else default)
@@ -155,6 +174,7 @@ def training_request(
     from quant_models.training.config import TrainConfig
 
     given = {key: value for key, value in fields.items() if value is not None}
+    check_model(model)
     more = parse_settings(settings or ())
     for key in given.keys() & more.keys():
         raise ConfigError(f"{key} is given twice", f"leave out --{key.replace('_', '-')} or --set {key}")
