@@ -118,7 +118,7 @@ def yosys_folder(tmp_path_factory):
     """A folder with the library and a memory image for every name that the cases read."""
     folder = tmp_path_factory.mktemp("read_slang")
     stage(folder, LIBRARY)
-    names = ["rom.mem", "weights.mem"]
+    names = ["rom.mem", "weights.mem", "offsets.mem"]
     names += [f"{prefix}_b{b:02}.mem" for prefix in ("rom", "weights") for b in range(2)]
     names += [
         f"{prefix}_p{p:03}_s{s}.mem"
