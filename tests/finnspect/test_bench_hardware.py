@@ -103,15 +103,18 @@ def test_every_model_and_bench_network_has_its_pace_taken():
     assert {*available_models(), *(f"bench:{name}" for name in NETWORKS)} == set(default_networks())
 
 
-def test_speed_is_of_the_cores_it_was_kept_to(tmp_path):
+def test_speed_is_of_the_cores_it_was_kept_to(tmp_path, monkeypatch):
     graph = make_graph((6, 6, 1), [Conv(2), dense(3)])
     folding = complete_folding(
         {"conv0_mvau": {"PE": 1, "SIMD": 1}, "conv1_mvau": {"PE": 1, "SIMD": 1}}, graph
     )
     core = emit_accelerator(graph, folding, tmp_path / "core")
-    (found,) = measure_speed(tmp_path, lambda text: None, [(1, 1)], 1, core)
+    monkeypatch.setattr("os.getloadavg", lambda: (99.0, 99.0, 99.0))
+    said = []
+    (found,) = measure_speed(tmp_path, said.append, [(1, 1), (2, 1)], 1, core)
     assert (found["kind"], found["cores"]) == ("measured", 1)
     assert found["cycles_per_second"] > 0
+    assert said[-1] == "simulation speed: 2 threads left out, the machine is busy"
 
 
 @pytest.fixture(scope="module")
