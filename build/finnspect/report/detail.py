@@ -30,7 +30,12 @@ _RESOURCES = ("lut", "ff", "bram", "dsp")
 
 
 def make_detail(
-    graph: DataflowGraph, core: Accelerator, board: Board, bits: BitstreamResult, folders: Mapping[str, Path]
+    graph: DataflowGraph,
+    core: Accelerator,
+    board: Board,
+    bits: BitstreamResult,
+    folders: Mapping[str, Path],
+    made_by: str,
 ) -> Detail:
     """Return what goes beyond the figures.
 
@@ -38,6 +43,8 @@ def make_detail(
     ----------
     folders
         Stage -> its folder; ``folding`` and ``bitstream`` are read.
+    made_by
+        What made the package.
     """
     folding = Folding.load(folders["folding"] / "folding.json")
     ours = bits.cycles_per_frame is None  # else the hardware is not the core of this folding
@@ -51,7 +58,7 @@ def make_detail(
         if ours
         else {},
         finn=_finn(graph, folding, core.manifest["mul_styles"]),
-        reproduce=_reproduce(folders, board, bits),
+        reproduce=_reproduce(folders, board, bits, made_by),
     )
 
 
@@ -208,15 +215,18 @@ def _finn(graph: DataflowGraph, folding: Folding, styles: Mapping[str, str]) -> 
 # -- how to make it again -------------------------------------------------------------------------
 
 
-def _reproduce(folders: Mapping[str, Path], board: Board, bits: BitstreamResult) -> list[str]:
-    marker = json.loads((folders["folding"] / "stage.json").read_text())["inputs"]
-    settings = {name: marker.get(name) for name in ("target_cycles", "target_fps", "clock_mhz")}
-    said = ", ".join(f"{name} = {value:g}" for name, value in settings.items() if value is not None)
-    folding = (folders["folding"] / "folding.json").read_text()
+def _reproduce(folders: Mapping[str, Path], board: Board, bits: BitstreamResult, made_by: str) -> list[str]:
+    """Return what to run, and the two files that it reads; the package is told by its digest."""
+    folding = json.loads((folders["folding"] / "folding.json").read_text())
+    asked = json.loads((folders["folding"] / "stage.json").read_text())["inputs"]
+    settings = [("clock_mhz", asked.get("clock_mhz")), ("seed", bits.seed)]
     return [
-        f"pip: finnspect {__version__}, and the tools at the versions listed below",
+        f"finnspect {__version__} and its tools, at the versions below",
+        f"PACKAGE: {made_by}",
         f"finnspect build --package PACKAGE --board {board.name} --toolchain {bits.toolchain} "
-        "--folding folding.json",
-        f"seed of place and route: {bits.seed}; {said or 'clock of the board'}",
-        f"folding.json: {' '.join(folding.split())}",
+        "--config build.toml --folding folding.json",
+        "build.toml:",
+        *(f"{name} = {value:g}" for name, value in settings if value is not None),
+        "folding.json:",
+        json.dumps(folding, separators=(", ", ": ")),
     ]

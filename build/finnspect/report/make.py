@@ -111,7 +111,7 @@ def make_report(
             for stage in stages
         ],
         machine=Machine(platform=platform.platform(), cpu_cores=available_cores()),
-        detail=make_detail(graph, core, board, bits, folder),
+        detail=make_detail(graph, core, board, bits, folder, package.info.command),
         files={
             **_made(package, board, bits, "deploy" in folder),
             **_beside(folder["bitstream"], run, report_folder),
