@@ -10,8 +10,9 @@ One file with one function under :func:`register_dataset`, imported below (keep 
 
 1. **Describe it**: a :class:`DatasetInfo`. ``licence`` says "none stated" where the source is silent;
    ``size`` is what was published; a tuple in ``options`` lists choices, the default first
-   (``task=("types", "binary")``); numbers are options with a default. The framework checks names, types
-   and choices.
+   (``task=("types", "binary")``); numbers are options with a default; ``OPTIONS`` of the registry says
+   what each does. The framework checks names, types and choices, and adds ``group_near``. ``checked``
+   says what the loader was run on. ``finnspect datasets list --markdown`` then goes into docs/datasets.md.
 2. **Find the root**: ``base = tree.locate("train.csv", "train_images", layout=INFO.layout)``: archives
    wrap sets in folders. All names are relative to the tree, with ``/``:
    ``f"{base}/train.csv".strip("/")``. ``tree.at(folder).files()``, ``.folders()``, ``.all_files()`` list;
@@ -38,19 +39,20 @@ One file with one function under :func:`register_dataset`, imported below (keep 
    test; whether it leaks is found out by the framework, which then drops it and says so. ``mask`` names a
    mask that was not needed for the label, for ``finnspect datasets check`` to look at.
 5. **Return** ``Catalog(names, samples, notes, differences)``. Nothing goes silently: ``notes`` says what
-   was left out on purpose (``tally.notes`` and sentences of your own), ``differences`` where the copy
-   differs from the published set (``f"holds {n} images; the published set has {N}"``): a warning in
-   training, a failure in a check. For a binary task name the classes ``good`` and ``defect``, in this
-   order: the second one is what is looked for. Labels are indices into fixed class names; the framework
-   refuses a class without images.
+   was left out on purpose (``tally.notes`` and sentences of your own); name the pictures that a note
+   speaks of with ``tree.pass_over``, for the framework adds a note on every other picture that nobody
+   asked for; ``differences`` where the copy differs from the published set
+   (``f"holds {n} images; the published set has {N}"``): a warning in training, a failure in a check. For
+   a binary task name the classes ``good`` and ``defect``, in this order: the second one is what is looked
+   for. Labels are indices into fixed class names; the framework refuses a class without images.
 6. **Raise** ``version=`` whenever the result for the same files changes: it is part of the cache's key.
 
 The framework does the rest: archives, decoding in parallel, the cache, identical pictures (kept together;
 refused where their labels differ; removed with ``unique=True``), near-duplicates
 (:func:`near_duplicates`, option ``group_near`` of :func:`load_dataset`), blank borders among tiles,
-splits, class counts, the command line. Test it on a synthetic fixture in the exact layout: whole, and
-with a truncated image, a missing label file, an unknown class, an empty class, a mask of another size,
-16-bit, RGBA and palette pictures.
+splits, class counts, the command line. Draw it in its exact layout, and enter it in
+``tests/quant_models/datasets/drawn_sets.py`` and, with each fault that it can have, in ``bad_matrix.py``:
+every other test then takes it up.
 """
 
 from quant_models.datasets import (  # noqa: F401  (registers them)

@@ -18,7 +18,7 @@ from quant_models.datasets.layouts import by_stem, differs, has_folders, join, o
 from quant_models.datasets.parallel import parallel
 from quant_models.datasets.records import Catalog, Sample
 from quant_models.datasets.regions import Tally, TileRule, cut_tiles
-from quant_models.datasets.registry import DatasetInfo, register_dataset
+from quant_models.datasets.registry import DatasetInfo, extent, register_dataset
 
 CLASS_NAMES = ("good", "defect")
 _FOLDERS = ("Defect_images", "Mask_images", "NODefect_images")
@@ -37,6 +37,7 @@ AITEX = DatasetInfo(
     layout="Defect_images/<nnnn>_<ddd>_<ff>.png, Mask_images/<nnnn>_<ddd>_<ff>_mask[1|2].png and "
     "NODefect_images/<fabric>/<nnnn>_000_<ff>.png; a folder or an archive",
     needs_path=True,
+    extents=(extent(256, (3796, 4096)),),
     options={"tile": 256, "minimum": 64},
 )
 

@@ -12,7 +12,7 @@ import re
 from quant_models.datasets.annotations import read_table
 from quant_models.datasets.files import FileTree
 from quant_models.datasets.records import Catalog, Sample
-from quant_models.datasets.registry import REAL, DatasetInfo, register_dataset
+from quant_models.datasets.registry import REAL, DatasetInfo, extent, register_dataset
 
 CLASS_NAMES = ("good", "crack")
 _PREFIXES = ("no", "crack")
@@ -29,6 +29,7 @@ BRIDGE_CRACK = DatasetInfo(
     layout="DBCC_Training_Data_Set/{train,val}/{no,crack}<i>.jpeg, train.txt and val.txt; "
     "a folder or an archive",
     needs_path=True,
+    extents=(extent(16, 16),),
     checked=REAL,
 )
 

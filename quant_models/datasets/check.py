@@ -83,13 +83,31 @@ class Check:
 class _Collector(load.Watch):
     def __init__(self, check: Check) -> None:
         self.check = check
+        self.extents = get_dataset(check.name).info.extents
+        self.odd: list[str] = []
 
     def picture(self, sample: Sample, picture: np.ndarray) -> None:
+        height, width = picture.shape[:2]
         self.check.pictures += 1
-        self.check.sizes[picture.shape[0], picture.shape[1]] += 1
+        self.check.sizes[height, width] += 1
+        fits = [height in heights and width in widths for heights, widths in self.extents]
+        if fits and not any(fits):
+            self.odd.append(f"{sample.source} of {width}x{height}")
+
+    def problems(self) -> list[str]:
+        """Return a sentence on the pictures whose size is not a published one."""
+        if not self.odd:
+            return []
+        known = " or ".join(f"{_span(widths)}x{_span(heights)}" for heights, widths in self.extents)
+        what = f"{len(self.odd)} pictures are of another size, the first {self.odd[0]}"
+        return [f"{what}; the published set has {known} pixels"]
 
     def failed(self, sample: Sample, error: DataError) -> None:
         self.check.problems.append(error.message)
+
+
+def _span(sides: range) -> str:
+    return str(sides[0]) if len(sides) == 1 else f"({sides[0]} to {sides[-1]})"
 
 
 def check_dataset(
@@ -164,7 +182,10 @@ def _look(tree: Any, catalog: Catalog, check: Check, progress: load.Progress | N
         for name, count in empty.items()
         if 0 < count < totals[name]
     ]
-    return load.decode_all(tree, catalog, _LOOK, progress or (lambda _: None), check.name, _Collector(check))
+    collector = _Collector(check)
+    arrays = load.decode_all(tree, catalog, _LOOK, progress or (lambda _: None), check.name, collector)
+    check.problems += collector.problems()
+    return arrays
 
 
 def _compare(check: Check, arrays: dict[str, Any], catalog: Catalog, name: str, group_near: bool) -> None:

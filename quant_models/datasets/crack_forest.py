@@ -18,7 +18,7 @@ from quant_models.datasets.files import FileTree
 from quant_models.datasets.parallel import parallel
 from quant_models.datasets.records import Catalog, Sample
 from quant_models.datasets.regions import DOUBTFUL, Tally, TileRule, cut_tiles
-from quant_models.datasets.registry import REAL, DatasetInfo, register_dataset
+from quant_models.datasets.registry import REAL, DatasetInfo, extent, register_dataset
 
 CLASS_NAMES = ("good", "crack")
 _PUBLISHED = 118  # images with a ground truth
@@ -34,6 +34,7 @@ CRACK_FOREST = DatasetInfo(
     url="https://github.com/cuilimeng/CrackForest-dataset",
     layout="image/<number>.jpg and groundTruth/<number>.mat; a folder or an archive",
     needs_path=True,
+    extents=(extent(320, 480), extent(480, 320)),
     checked=REAL,
     options={"tile": 64, "minimum": 64},
 )

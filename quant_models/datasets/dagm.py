@@ -15,7 +15,7 @@ from quant_models.datasets.decode import image_size
 from quant_models.datasets.files import FileTree
 from quant_models.datasets.layouts import differs, join, one_folder
 from quant_models.datasets.records import Catalog, Sample
-from quant_models.datasets.registry import DatasetInfo, register_dataset
+from quant_models.datasets.registry import DatasetInfo, extent, register_dataset
 
 CLASS_NAMES = ("good", "defect")
 _TEXTURES = tuple(str(number) for number in range(1, 11))
@@ -35,6 +35,7 @@ DAGM_2007 = DatasetInfo(
     layout="Class<N>/{Train,Test}/<NNNN>.PNG with Label/Labels.txt and Label/<NNNN>_label.PNG; or "
     "Class<N>/<i>.png, Class<N>_def/<i>.png and Class<N>_def/labels.txt; a folder or an archive",
     needs_path=True,
+    extents=(extent(512, 512),),
     checked="the 20 published label files, and drawn fixtures",
     options={"texture": ("all", *_TEXTURES)},
 )

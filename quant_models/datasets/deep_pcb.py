@@ -17,7 +17,7 @@ from quant_models.datasets.files import FileTree
 from quant_models.datasets.parallel import parallel
 from quant_models.datasets.records import Catalog, Sample
 from quant_models.datasets.regions import crop_around
-from quant_models.datasets.registry import REAL, DatasetInfo, register_dataset
+from quant_models.datasets.registry import REAL, DatasetInfo, extent, register_dataset
 
 #: Type 1 is the first one.
 CLASS_NAMES = ("open", "short", "mousebite", "spur", "copper", "pin-hole")
@@ -35,6 +35,7 @@ DEEP_PCB = DatasetInfo(
     layout="PCBData/group<G>/<G>/<ID>_{test,temp}.jpg, group<G>/<G>_not/<ID>.txt, trainval.txt and test.txt; "
     "a folder or an archive",
     needs_path=True,
+    extents=(extent(640, 640),),
     checked=REAL,
     options={"task": ("types", "binary"), "least": 64},
 )

@@ -10,7 +10,7 @@ from quant_models.datasets.annotations import Row, read_table
 from quant_models.datasets.files import FileTree
 from quant_models.datasets.layouts import by_stem, differs, join
 from quant_models.datasets.records import Catalog, Sample
-from quant_models.datasets.registry import DatasetInfo, register_dataset
+from quant_models.datasets.registry import DatasetInfo, extent, register_dataset
 
 LEVELS = ("functional", "probably-functional", "probably-defective", "defective")
 _CELLS = ("mono", "poly")
@@ -27,6 +27,7 @@ ELPV = DatasetInfo(
     layout="labels.csv without header and images/cell<number>.png, also under src/elpv_dataset/data; "
     "a folder or an archive",
     needs_path=True,
+    extents=(extent(300, 300),),
     options={"task": ("binary", "sure", "levels"), "cells": ("all", *_CELLS)},
 )
 

@@ -15,7 +15,7 @@ from quant_models.datasets.layouts import by_stem, check_stated_size, differs, j
 from quant_models.datasets.parallel import parallel
 from quant_models.datasets.records import Catalog, Sample
 from quant_models.datasets.regions import Tally, crop_around
-from quant_models.datasets.registry import DatasetInfo, register_dataset
+from quant_models.datasets.registry import DatasetInfo, extent, register_dataset
 
 CLASS_NAMES = ("good", "defect")
 _FOLDERS = ("Normal_Insulators", "Defective_Insulators")
@@ -35,6 +35,7 @@ INSULATOR = DatasetInfo(
     layout="{Normal_Insulators,Defective_Insulators}/images/<name>.jpg, VOC XML in labels/<name>.xml or "
     "labels/{insulator,defect}/<name>.xml; a folder or an archive",
     needs_path=True,
+    extents=(extent(864, 1152),),
     options={"least": 64},
 )
 

@@ -19,7 +19,7 @@ from quant_models.datasets.files import FileTree
 from quant_models.datasets.layouts import by_stem, join, one_folder
 from quant_models.datasets.records import Catalog, Sample
 from quant_models.datasets.regions import Tally, crop_around
-from quant_models.datasets.registry import DatasetInfo, register_dataset
+from quant_models.datasets.registry import DatasetInfo, extent, register_dataset
 
 _TRUTH, _BOXES = "scene_gt.json", "scene_gt_info.json"
 _PARTS = 28  # parts that the set knows
@@ -37,6 +37,7 @@ MVTEC_ITODD = DatasetInfo(
     layout="itodd/val/<scene>/gray/<NNNNNN>.tif, scene_gt.json and scene_gt_info.json of the BOP form; "
     "a folder or an archive",
     needs_path=True,
+    extents=(extent(960, 1280),),
     options={"least": 48, "visible": 0.5},
 )
 

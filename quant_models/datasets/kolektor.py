@@ -18,7 +18,7 @@ from quant_models.datasets.layouts import by_stem, differs, join, one_folder, re
 from quant_models.datasets.parallel import parallel
 from quant_models.datasets.records import Catalog, Sample
 from quant_models.datasets.regions import Tally, TileRule, cut_tiles
-from quant_models.datasets.registry import DatasetInfo, register_dataset
+from quant_models.datasets.registry import DatasetInfo, extent, register_dataset
 
 CLASS_NAMES = ("good", "defect")
 _ITEM = re.compile(r"kos\d{2}")
@@ -37,6 +37,7 @@ KOLEKTOR_SDD = DatasetInfo(
     url="https://www.vicos.si/resources/kolektorsdd/",
     layout="kos<NN>/Part<M>.jpg and kos<NN>/Part<M>_label.bmp; a folder or an archive",
     needs_path=True,
+    extents=(extent((1230, 1280), (490, 510)),),
     options={"tile": 256, "minimum": 64},
 )
 

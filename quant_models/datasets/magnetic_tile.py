@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from quant_models.datasets.files import FileTree
 from quant_models.datasets.layouts import join
 from quant_models.datasets.records import Catalog, Sample
-from quant_models.datasets.registry import REAL, DatasetInfo, register_dataset
+from quant_models.datasets.registry import REAL, DatasetInfo, extent, register_dataset
 
 CLASS_NAMES = ("blowhole", "break", "crack", "fray", "free", "uneven")
 _FOLDERS = ("MT_Blowhole", "MT_Break", "MT_Crack", "MT_Fray", "MT_Free", "MT_Uneven")
@@ -34,6 +34,7 @@ MAGNETIC_TILE = DatasetInfo(
     url="https://github.com/abin24/Magnetic-tile-defect-datasets.",
     layout="MT_<Class>/Imgs/exp<e>_num_<n>.jpg with a mask .png of the same name; a folder or an archive",
     needs_path=True,
+    extents=(extent((222, 403), (103, 632)),),
     checked=REAL,
     options={"task": ("types", "binary")},
 )

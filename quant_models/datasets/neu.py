@@ -13,7 +13,7 @@ from finnspect.errors import DataError
 
 from quant_models.datasets.files import FileTree
 from quant_models.datasets.records import Catalog, Sample
-from quant_models.datasets.registry import REAL, DatasetInfo, register_dataset
+from quant_models.datasets.registry import REAL, DatasetInfo, extent, register_dataset
 
 NEU_DET_CLASSES = ("crazing", "inclusion", "patches", "pitted_surface", "rolled-in_scale", "scratches")
 _PUBLISHED = 1800  # images
@@ -52,6 +52,7 @@ NEU_DET = DatasetInfo(
     url="http://faculty.neu.edu.cn/songkechen/zh_CN/zdylm/263270/list/",
     layout="IMAGES/<class>_<number>.jpg (and ANNOTATIONS/*.xml, not read), in a folder or an archive",
     needs_path=True,
+    extents=(extent(200, 200),),
     checked=REAL,
 )
 

@@ -15,7 +15,7 @@ from finnspect.errors import DataError
 from quant_models.datasets.files import FileTree
 from quant_models.datasets.layouts import differs
 from quant_models.datasets.records import Catalog, Sample
-from quant_models.datasets.registry import DatasetInfo, register_dataset
+from quant_models.datasets.registry import DatasetInfo, extent, register_dataset
 
 CLASS_NAMES = ("crazing", "inclusion", "patches", "pitted_surface", "rolled-in_scale", "scratches")
 _PREFIXES = ("Cr", "In", "Pa", "PS", "RS", "Sc")
@@ -34,6 +34,7 @@ NEU_CLS = DatasetInfo(
     layout="{Cr,In,Pa,PS,RS,Sc}_<number>.bmp in one folder, or {train,valid,test}/"
     "{Crazing,Inclusion,Patches,Pitted,Rolled,Scratches}/<picture>; a folder or an archive",
     needs_path=True,
+    extents=(extent(200, 200),),
 )
 
 

@@ -32,6 +32,16 @@ COMMON = {"group_near": False}
 REAL = "the published set"
 
 
+def extent(height: int | tuple[int, int], width: int | tuple[int, int]) -> tuple[range, range]:
+    """Return heights and widths of pictures: each a number, or the least and the greatest."""
+
+    def span(side: int | tuple[int, int]) -> range:
+        low, high = (side, side) if isinstance(side, int) else side
+        return range(low, high + 1)
+
+    return span(height), span(width)
+
+
 @dataclass(frozen=True, slots=True)
 class DatasetInfo:
     """What a user wants to know before fetching a data set.
@@ -59,6 +69,8 @@ class DatasetInfo:
         :data:`OPTIONS` says what each does.
     checked
         What the loader was run on.
+    extents
+        Heights and widths that the published pictures have, see :func:`extent`; empty where they vary.
     """
 
     name: str
@@ -71,6 +83,7 @@ class DatasetInfo:
     needs_path: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     checked: str = "drawn fixtures only"
+    extents: tuple[tuple[range, range], ...] = ()
 
     def __post_init__(self) -> None:
         unknown = set(self.options) - set(OPTIONS)

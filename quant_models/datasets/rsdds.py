@@ -16,7 +16,7 @@ from quant_models.datasets.layouts import by_stem, differs, find_folders, join, 
 from quant_models.datasets.parallel import parallel
 from quant_models.datasets.records import Catalog, Sample
 from quant_models.datasets.regions import Tally, TileRule, cut_tiles
-from quant_models.datasets.registry import DatasetInfo, register_dataset
+from quant_models.datasets.registry import DatasetInfo, extent, register_dataset
 
 CLASS_NAMES = ("good", "defect")
 _TYPES = {"I": "Type-I RSDDs dataset", "II": "Type-II RSDDs dataset"}
@@ -32,6 +32,7 @@ RSDDS = DatasetInfo(
     url="http://icn.bjtu.edu.cn/Visint/resources/RSDDs.aspx",
     layout="Type-{I,II} RSDDs dataset/{Rail surface images,GroundTruth}/rail_<N>.jpg; a folder or an archive",
     needs_path=True,
+    extents=(extent(1000, 160), extent(1250, 55)),
     options={"line": ("both", "I", "II"), "tile": 64, "minimum": 16},
 )
 

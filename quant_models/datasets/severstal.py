@@ -19,7 +19,7 @@ from quant_models.datasets.layouts import differs, join, lay_over
 from quant_models.datasets.parallel import parallel
 from quant_models.datasets.records import Catalog, Sample
 from quant_models.datasets.regions import Tally, TileRule, cut_tiles, thin_out
-from quant_models.datasets.registry import DatasetInfo, register_dataset
+from quant_models.datasets.registry import DatasetInfo, extent, register_dataset
 
 CLASS_NAMES = ("good", "type1", "type2", "type3", "type4")
 _CLASSES = ("1", "2", "3", "4")
@@ -37,6 +37,7 @@ SEVERSTAL = DatasetInfo(
     url="https://www.kaggle.com/c/severstal-steel-defect-detection",
     layout="train.csv and train_images/<9 hexadecimal digits>.jpg; a folder or an archive",
     needs_path=True,
+    extents=(extent(256, 1600),),
     options={"task": ("types", "binary"), "tile": 256, "minimum": 256, "most_good": 0},
 )
 

@@ -10,7 +10,7 @@ from finnspect.errors import DataError
 from quant_models.datasets.files import FileTree
 from quant_models.datasets.layouts import differs
 from quant_models.datasets.records import Catalog, Sample
-from quant_models.datasets.registry import DatasetInfo, register_dataset
+from quant_models.datasets.registry import DatasetInfo, extent, register_dataset
 
 # fmt: off
 KYLBERG_CLASSES = (
@@ -36,6 +36,7 @@ KYLBERG = DatasetInfo(
     url="http://www.cb.uu.se/~gustaf/texture/",
     layout="<class>-<a..d>-p<NNN>[-r<degrees>].png, in one folder or in one a class; a folder or an archive",
     needs_path=True,
+    extents=(extent(576, 576),),
 )
 
 KTH_TIPS = DatasetInfo(

@@ -19,7 +19,7 @@ from quant_models.datasets.layouts import find_folders, has_folders, join
 from quant_models.datasets.parallel import parallel
 from quant_models.datasets.records import Catalog, Sample
 from quant_models.datasets.regions import Tally, TileRule, cut_tiles, paint_boxes, thin_out
-from quant_models.datasets.registry import DatasetInfo, register_dataset
+from quant_models.datasets.registry import DatasetInfo, extent, register_dataset
 
 #: Kinds of defects and the names that stand for them.
 KINDS = {
@@ -58,6 +58,7 @@ TIANCHI_FABRIC = DatasetInfo(
     layout="<part>/{defect_Images,normal_Images}/*.jpg and "
     "Annotations/anno_train.json beside them; a folder or an archive",
     needs_path=True,
+    extents=(extent(1000, 2446),),
     options={"task": ("binary", "types"), "tile": 256, "minimum": 256, "most_good": 0},
 )
 

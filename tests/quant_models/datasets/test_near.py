@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import drawn_sets as drawn
 import numpy as np
 import pytest
 from finnspect.cli import run
@@ -90,6 +91,20 @@ def test_a_check_reports_in_text_and_json(folder, capsys):
         "the same picture is in several classes"
     ]
     assert "b/05.png cannot be decoded" in document["problems"][0]
+
+
+def test_a_check_compares_sizes_with_the_published_ones(tmp_path):
+    for key, what in {
+        "neu-det": "30 pictures are of another size, the first IMAGES/crazing_1.jpg of 24x20; "
+        "the published set has 200x200 pixels",
+        "aitex": "of 256x32; the published set has (3796 to 4096)x256 pixels",
+        "crack-forest": "of 192x128; the published set has 480x320 or 320x480 pixels",
+        "bridge-crack": "",
+        "kth-tips": "",
+    }.items():
+        check = check_dataset(key, drawn.draw(key, tmp_path / key), **drawn.SETS[key][1])
+        found = [problem for problem in check.problems if "another size" in problem]
+        assert len(found) == bool(what) and all(what in problem for problem in found)
 
 
 def _arrays(parts: list[str], pixels: str) -> dict:
