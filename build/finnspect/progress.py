@@ -8,10 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 #: Reports one line of progress; stage bodies take one of these.
 Notify = Callable[[str], None]
+_COUNT = re.compile(r"\b(\d+)(?:/| of )(\d+)\b")
 
 
 def clock(seconds: float) -> str:
@@ -89,37 +93,51 @@ class PlainProgress(Progress):
             thread.join()
 
 
-class LiveProgress(Progress):
-    """A spinner with the elapsed time and the latest note, on a terminal."""
+def counted(text: str) -> tuple[int, int] | None:
+    """Return how much of how much a note says is done: ``epoch 3/40``, ``500 of 1800 images``."""
+    found = _COUNT.search(text)
+    done, total = (int(found[1]), int(found[2])) if found else (0, 0)
+    return (done, total) if 0 < total >= done else None
 
-    def __init__(self) -> None:
+
+class LiveProgress(Progress):
+    """A spinner with the elapsed time, the latest note and, where that counts, a bar, on a terminal."""
+
+    def __init__(self, console: Console | None = None) -> None:
         from rich.console import Console
 
-        self.console = Console(stderr=True)
+        self.console = console or Console(stderr=True)
         self._live = None
-        self._note = ""
 
     def line(self, text: str) -> None:
         """Print a line above the spinner."""
         self.console.print(text, markup=False, highlight=False)
 
     def note(self, text: str) -> None:
-        """Replace the text beside the spinner; without a spinner, print it."""
+        """Replace the text beside the spinner and move the bar; without a spinner, print it."""
         if self._live is None:
             self.line(f"  {text}")
-        else:
-            self._note = text
-            self._live.update(self._live.tasks[0].id, note=text)
+            return
+        count = counted(text)
+        moved = {} if count is None else {"completed": count[0], "total": count[1]}
+        self._live.update(self._live.tasks[0].id, note=text, **moved)
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
         """Spin until the block ends."""
+        from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as RichProgress
-        from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Task as RichTask
+        from rich.text import Text
+
+        class Bar(BarColumn):
+            def render(self, task: RichTask) -> Any:
+                return super().render(task) if task.total else Text("")
 
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
+            Bar(bar_width=20),
             TimeElapsedColumn(),
             TextColumn("{task.fields[note]}", style="dim", markup=False),
         )

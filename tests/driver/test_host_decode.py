@@ -4,12 +4,17 @@ import io
 
 import numpy as np
 import pytest
+from finnspect.config import DEFAULT_PACKAGE
+from finnspect.images import read_images
+from finnspect.package import ModelPackage, Preprocessing
+from finnspect.paths import PACKAGES_DIR
 from finnspect_driver.images import Batcher
 from PIL import Image
 
 from quant_models.datasets import load_dataset
 
 GREY = {"color": "grey", "height": 8, "width": 8, "resize": "area", "scale": 1 / 255}
+RGB = {**GREY, "color": "rgb", "height": 11, "width": 7}
 
 
 def _pictures():
@@ -25,10 +30,10 @@ def _pictures():
     }
 
 
+@pytest.mark.parametrize("params", [GREY, RGB], ids=["grey", "rgb"])
 @pytest.mark.parametrize("name", sorted(_pictures()))
-def test_training_and_board_see_the_same_bytes(tmp_path, name):
-    from finnspect.package import Preprocessing
-
+def test_training_host_and_board_see_the_same_bytes(tmp_path, name, params):
+    """Training by the loader, the host as `finnspect simulate --images` reads, the board by the driver."""
     buffer = io.BytesIO()
     _pictures()[name].save(buffer, "JPEG" if name.endswith("jpg") else "PNG")
     for label in ("a", "b"):
@@ -36,7 +41,16 @@ def test_training_and_board_see_the_same_bytes(tmp_path, name):
     (tmp_path / "set" / "a" / name).write_bytes(buffer.getvalue())
     Image.fromarray(np.eye(20, dtype=np.uint8) * 200).save(tmp_path / "set" / "b" / "other.png")
 
-    dataset = load_dataset("image-folder", tmp_path / "set", Preprocessing(**GREY), tmp_path / "cache")
+    preprocessing = Preprocessing(**params)
+    dataset = load_dataset("image-folder", tmp_path / "set", preprocessing, tmp_path / "cache")
     trained = dataset.images[[source.endswith(name) for source in dataset.sources].index(True)]
-    on_board = Batcher(GREY, (8, 8, 1)).prepare(tmp_path / "set" / "a" / name, 0)
-    assert np.array_equal(trained, on_board)
+
+    package = ModelPackage.load(PACKAGES_DIR / DEFAULT_PACKAGE)
+    fields = {"preprocessing": preprocessing, "classes": ["a", "b"]}
+    package = ModelPackage(package.path, package.info.model_copy(update=fields))
+    on_host = read_images(tmp_path / "set", package)
+    assert on_host.labels.tolist() == [0, 1]
+
+    on_board = Batcher(params, package.input_shape).prepare(tmp_path / "set" / "a" / name, 0)
+    assert trained.shape == package.input_shape and len(np.unique(trained)) > 8
+    assert trained.tobytes() == on_host.pixels[0].tobytes() == on_board.tobytes()

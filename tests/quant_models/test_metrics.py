@@ -5,6 +5,7 @@ import pytest
 import torch
 from finnspect.deploy import Reject
 from finnspect.errors import DataError
+from finnspect.package import ModelPackage
 from finnspect_driver.results import Interpreter
 from PIL import Image
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support, roc_auc_score
@@ -22,6 +23,7 @@ from quant_models.metrics import (
     unlike_images,
 )
 from quant_models.metrics.plots import save_plots
+from quant_models.train import open_run, train
 
 
 def drawn(classes=3, count=400, seed=0):
@@ -172,3 +174,69 @@ def test_run_and_package_carry_them(tiny_run, tmp_path):
     qcdq = carried["export"]["qcdq"]
     assert qcdq["changed_predictions"] == 0 and "onnxruntime" in qcdq["kind"]
     assert carried["weight_bits"] == 4 * carried["weights"]
+
+
+@pytest.fixture(scope="module")
+def binary_run(make_config, tmp_path_factory):
+    """A run on 90 sound and 30 scratched pictures, not easy to tell apart."""
+    folder = tmp_path_factory.mktemp("binary")
+    random = np.random.default_rng(4)
+    for name, count in (("good", 90), ("scratch", 30)):
+        (folder / "set" / name).mkdir(parents=True)
+        for index in range(count):
+            pixels = random.normal(128, 25, (16, 16))
+            if name == "scratch":
+                pixels[random.integers(2, 14)] += random.uniform(0, 60)
+            Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(
+                folder / "set" / name / f"{index}.png"
+            )
+    config = make_config(
+        folder / "run",
+        dataset="image-folder",
+        data=folder / "set",
+        dataset_options={},
+        float_epochs=4,
+        false_alarm_rate=0.1,
+    )
+    return open_run(train(config, lambda _: None))
+
+
+def test_unbalanced_set_of_two_classes_leads_with_average_precision(binary_run):
+    metrics = binary_run.metrics
+    assert metrics["leading"]["metric"] == "average_precision"
+    test = metrics["quantized"]["test"]
+    assert metrics["leading"]["test"] == test["average_precision"] and test["positive"] == "scratch"
+    assert test["recall_at_false_alarms"]["false_alarm_rate"] == 0.1
+    with np.load(binary_run.path / "scores.npz") as npz:
+        scores = probabilities(npz["quantized_val"])[:, 1]
+        defective = npz["val_labels"] == 1
+    chosen = metrics["score_threshold"]
+    assert chosen["class"] == "scratch"
+    assert chosen["threshold"] == choose_threshold(scores, defective, 0.1)
+    assert chosen["val"]["false_alarm_rate"] <= 0.1
+
+
+def test_score_threshold_is_in_the_package_and_in_the_command_that_makes_it(binary_run, tmp_path):
+    package = ModelPackage.load(export_package(binary_run.path, tmp_path / "package", 2).path)
+    carried = package.info.metrics
+    assert carried["score_threshold"] == binary_run.metrics["score_threshold"]
+    assert carried["leading"]["metric"] == "average_precision"
+    assert carried["test_recall_at_false_alarms"]["false_alarm_rate"] == 0.1
+    assert "--set false_alarm_rate=0.1" in package.info.command
+    counts = carried["export"]
+    assert counts["images"] == binary_run.metrics["images"]["test"]
+    assert counts["changed_predictions"] == counts["qcdq"]["changed_predictions"] == 0
+
+
+def test_the_worst_mistakes_are_shown_first():
+    """The picture of each wrong answer, the surest wrong answer first."""
+    from quant_models.metrics import plots
+
+    images = np.zeros((5, 8, 8, 1), np.uint8)
+    images[:, 0, 0, 0] = np.arange(5)
+    scores = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7], [0.45, 0.55]])
+    labels = np.array([1, 1, 1, 0, 0])  # wrong: 0 (0.9), 1 (0.6), 3 (0.7), 4 (0.55)
+    figure = plots._mistakes(scores, images, labels, ("good", "bad"))
+    drawn_axes = [axes for axes in figure.axes if axes.images]
+    assert [int(axes.images[0].get_array()[0, 0]) for axes in drawn_axes] == [0, 3, 1, 4]
+    assert [axes.get_title() for axes in drawn_axes][:2] == ["bad\nas good 0.90", "good\nas bad 0.70"]
