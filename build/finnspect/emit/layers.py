@@ -9,7 +9,7 @@ from finnspect.analysis.styles import MULTIPLIER_BITS, hard_rows, threshold_plan
 from finnspect.emit import memory
 from finnspect.emit.network import Network, identifier
 from finnspect.errors import UnsupportedModelError
-from finnspect.ir import Layer, MatVec, SlidingWindow
+from finnspect.ir import Depthwise, Layer, MatVec, SlidingWindow
 
 #: Widest weight and input of ``fs_mvau``.
 MAX_BITS = 8
@@ -29,8 +29,19 @@ def emit_layer(layer: Layer, network: Network) -> None:
     )
 
 
-def _check_matvec(layer: MatVec, network: Network) -> None:
-    """Refuse what ``fs_mvau`` cannot be; its own checks would stop a tool much later."""
+def check_weighted(layer: MatVec | Depthwise, network: Network, window: str, remedy: str) -> None:
+    """Refuse what ``fs_mvau`` and ``fs_vvau`` cannot be; their own checks would stop a tool much later.
+
+    Parameters
+    ----------
+    window, remedy
+        What a sliding window in front of the layer does for it, and what to do where there is none.
+
+    Raises
+    ------
+    UnsupportedModelError
+        Weights, inputs or staircase are too wide, or there is no sliding window.
+    """
     graph = network.graph
     a_bits, o_bits = graph.tensors[layer.input].dtype.bits, graph.tensors[layer.output].dtype.bits
     narrow = layer.bipolar or (layer.weight_dtype.signed and 2 <= layer.weight_dtype.bits <= MAX_BITS)
@@ -48,17 +59,14 @@ def _check_matvec(layer: MatVec, network: Network) -> None:
             "use a quantizer of at least two levels, and an output type that holds them all",
         )
     if not isinstance(graph.producer(layer.input), SlidingWindow):
-        raise UnsupportedModelError(
-            layer.name,
-            "no sliding window in front of it repeats its vectors",
-            "put a window of kernel (1, 1) or of the whole map in front of it",
-        )
+        raise UnsupportedModelError(layer.name, f"no sliding window in front of it {window}", remedy)
 
 
 @emit_layer.register
 def _(layer: MatVec, network: Network) -> None:
     graph = network.graph
-    _check_matvec(layer, network)
+    remedy = "put a window of kernel (1, 1) or of the whole map in front of it"
+    check_weighted(layer, network, "repeats its vectors", remedy)
     pe, simd = network.folding[layer.name].PE, network.folding[layer.name].SIMD
     a_type, o_type = graph.tensors[layer.input].dtype, graph.tensors[layer.output].dtype
     source = network.take(layer.name, layer.input, simd)

@@ -10,7 +10,7 @@ import numpy as np
 from finnspect import analysis
 from finnspect.emit import memory
 from finnspect.emit.join_layers import check_steps
-from finnspect.emit.layers import MAX_BITS, emit_layer
+from finnspect.emit.layers import check_weighted, emit_layer
 from finnspect.emit.network import Network, identifier
 from finnspect.emit.steps import Steps, thresholds_params
 from finnspect.errors import UnsupportedModelError
@@ -96,33 +96,10 @@ def depthwise_images(
     return weights, prefix, files
 
 
-def _check_depthwise(layer: Depthwise, network: Network) -> None:
-    """Refuse what ``fs_vvau`` cannot be; its own checks would stop a tool much later."""
-    graph = network.graph
-    a_bits, o_bits = graph.tensors[layer.input].dtype.bits, graph.tensors[layer.output].dtype.bits
-    if layer.weight_dtype.bits > MAX_BITS or not layer.weight_dtype.signed or a_bits > MAX_BITS:
-        raise UnsupportedModelError(
-            layer.name,
-            f"its weights are {layer.weight_dtype}, its inputs have {a_bits} bits",
-            f"use signed weights of at most {MAX_BITS} bits and inputs of 1 to {MAX_BITS} bits",
-        )
-    steps = layer.activation.steps if layer.activation else None
-    if steps is not None and not 1 <= steps < 1 << o_bits:
-        raise UnsupportedModelError(
-            layer.name,
-            f"its activation has {steps} steps, its output {o_bits} bits",
-            "use a quantizer of at least two levels, and an output type that holds them all",
-        )
-    if not isinstance(graph.producer(layer.input), SlidingWindow):
-        raise UnsupportedModelError(
-            layer.name, "no sliding window in front of it orders its positions", "put one in front of it"
-        )
-
-
 @emit_layer.register
 def _(layer: Depthwise, network: Network) -> None:
     graph = network.graph
-    _check_depthwise(layer, network)
+    check_weighted(layer, network, "orders its positions", "put one in front of it")
     pe = network.folding[layer.name].PE
     a_type, o_type = graph.tensors[layer.input].dtype, graph.tensors[layer.output].dtype
     w_bits = 1 if layer.bipolar else layer.weight_dtype.bits
