@@ -184,7 +184,7 @@ def refusal_reported(
             path = write_refusal(out, stage, {k: v for k, v in asked.items() if v is not None}, error)
             (progress or Progress()).line(f"failed; a report that says where and why: {path}")
         except Exception:
-            logger.exception("no report of the failure was written")
+            logger.warning("no report of the failure was written", exc_info=True)
         raise
 
 
@@ -201,7 +201,7 @@ def _report_failure(
         path = write_failed(found, runner.root)
         runner.progress.line(f"failed; a report that says where and why: {path}")
     except Exception:
-        logger.exception("no report of the failure was written")
+        logger.warning("no report of the failure was written", exc_info=True)
 
 
 def simulate(

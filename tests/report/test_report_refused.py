@@ -55,6 +55,13 @@ def test_what_is_refused_before_any_work_is_reported(
     assert "was refused before any work" in capsys.readouterr().out.replace("\n", " ")
 
 
+def test_where_no_report_can_be_written_the_error_alone_is_said(tmp_path, capsys):
+    (tmp_path / "out").write_text("a file, no folder")
+    assert run(["build", "--board", "pynq", "--out", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr().err
+    assert "unknown board 'pynq'" in said and "Traceback" not in said and "where and why" not in said
+
+
 def test_the_layer_that_a_message_names_is_marked(small_build, tmp_path):
     layer = next(each.name for each in small_build.result.report.layers if each.weight_type)
     folding = {each.name: {} for each in small_build.result.report.layers}
