@@ -107,15 +107,16 @@ def of_paces(rows: Sequence[Pace]) -> list[Goal]:
 
 def of_speed(rows: Sequence[dict[str, Any]]) -> list[Goal]:
     """Return the goals of the simulator: a speed on one core, and more with more cores."""
-    one = [row["cycles_per_second"] for row in rows if row["cores"] == 1]
+    one = [row for row in rows if row["cores"] == 1]
     more = [row["cycles_per_second"] for row in rows if row["cores"] > 1]
     goals = []
     if one:
-        what = f"simulation of {rows[0]['network']} on one core: cycles/s"
-        goals.append(Goal(what, one[0], CYCLES_PER_SECOND, "measured", at_least=True))
+        what = f"simulation of {one[0]['network']} on one core: cycles a second of processor time"
+        fastest = one[0]["cycles_per_cpu_second"]
+        goals.append(Goal(what, fastest, CYCLES_PER_SECOND, "measured", at_least=True))
     if one and more:
         what = "the same on more cores, the fastest way: cycles/s"
-        goals.append(Goal(what, max(more), one[0], "measured", at_least=True))
+        goals.append(Goal(what, max(more), one[0]["cycles_per_second"], "measured", at_least=True))
     return goals
 
 
