@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import floor
 from typing import Any
 
 from finnspect import analysis
@@ -18,7 +19,7 @@ from finnspect.folding import (
     fastest_folding,
 )
 from finnspect.ir import DataflowGraph
-from finnspect.targets import clock_hz, core_budget, device, link_fps, shell_share, target_cycles
+from finnspect.targets import RATE_MARGIN, clock_hz, core_budget, device, link_fps, shell_share, target_cycles
 
 
 def _by_fps(graph: DataflowGraph, board: Board, config: BuildConfig) -> Folding:
@@ -29,10 +30,10 @@ def _by_fps(graph: DataflowGraph, board: Board, config: BuildConfig) -> Folding:
         return cheapest_folding(graph, cycles, budget).folding
     except (ConfigError, ResourceError) as error:
         best = fastest_folding(graph, budget).cycles
-        fps = clock_hz(board, config.clock_mhz) / best
+        fps = floor(100 * RATE_MARGIN * clock_hz(board, config.clock_mhz) / best) / 100
         raise type(error)(
             f"{config.target_fps:,.10g} frames a second on {board.name}: {error.message}",
-            f"ask for at most {fps:,.0f} frames a second ({best} cycles a frame), the best that fits",
+            f"ask for at most {fps:,.10g} frames a second ({best} cycles a frame), the best that fits",
         ) from error
 
 
