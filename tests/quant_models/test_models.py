@@ -1,5 +1,8 @@
+import json
+
 import pytest
 import torch
+from finnspect.cli import run
 from finnspect.errors import ConfigError
 
 from quant_models.export import export_qonnx_graph
@@ -202,3 +205,20 @@ def test_loading_a_state_keeps_the_learned_scales_the_same_parameters():
     before = [id(p) for p in net.parameters()]
     net.load_state_dict(net.state_dict())
     assert [id(p) for p in net.parameters()] == before
+
+
+def test_the_command_lists_every_model_with_its_cost(capsys):
+    assert run(["models", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["model"] for row in rows] == available_models()
+    for row in rows:
+        bits = parse_name(row["model"])[1].weight_bits
+        assert row["weight_bits"] == bits * row["weights"]
+        assert row["macs"] >= row["weights"] > 0 and row["parameters"] > row["weights"]
+    assert run(["models", "resnet8_w4a4", "--size", "32", "--rgb"]) == 0
+    text = capsys.readouterr().out
+    assert "77,360" in text and "309,440" in text and "12,501,632" in text and "32x32x3" in text
+    assert run(["models", "resnet9_w4a4"]) == 1
+    assert "unknown model 'resnet9_w4a4'" in capsys.readouterr().err
+    assert run(["models", "cnv_w4a4", "--size", "40"]) == 1
+    assert "multiples of 32" in capsys.readouterr().err

@@ -62,6 +62,26 @@ def test_history_has_every_epoch_and_the_best_is_the_best_on_validation(tiny_run
         )
 
 
+def test_learning_rates_rise_and_fall_as_a_cosine(make_config):
+    from quant_models.models import build_float_twin
+    from quant_models.training.phase import _Phase
+
+    config = make_config(Path("none"), float_lr=0.01)
+    part = Part(batch().byte(), torch.arange(8) % 7)
+    steps = 100
+    phase = _Phase("float", build_float_twin(config.model, 7, (16, 16, 1)), None, config, part, 7, steps, 4)
+    phase.configure_optimizers()
+    rates = []
+    for _ in range(steps):
+        rates.append(phase.optimizer.param_groups[0]["lr"])
+        phase.optimizer.step()
+        phase.schedule.step()
+    warm = 5
+    assert rates[:warm] == pytest.approx([0.01 * (i + 1) / warm for i in range(warm)])
+    falling = [0.005 * (1 + np.cos(np.pi * i / (steps - warm))) for i in range(steps - warm)]
+    assert rates[warm:] == pytest.approx(falling)
+
+
 def test_the_manifest_is_the_split_that_was_used(tiny_run):
     from quant_models.datasets import SplitManifest
 
