@@ -7,6 +7,7 @@ from finnspect import train_flow
 from finnspect.cli import run
 from finnspect.commands.training import parse_data_options, parse_settings, training_request
 from finnspect.errors import ConfigError
+from finnspect.paths import ROOT
 
 from quant_models.datasets import list_datasets
 from quant_models.train import TrainConfig, open_run
@@ -79,6 +80,16 @@ def test_a_bad_setting_is_one_error(words, message):
     with pytest.raises(ConfigError) as error:
         training_request("synthetic", None, "cnv_w4a4", 0, None, settings=words, image_size=32)
     assert message in error.value.message and error.value.remedy
+
+
+def test_every_setting_is_documented():
+    from quant_models.training.config import PLACES
+
+    table = (ROOT / "docs" / "training.md").read_text()
+    for name in (
+        set(TrainConfig.model_fields) - PLACES - {"model", "dataset", "data", "dataset_options", "seed"}
+    ):
+        assert f"`{name}`" in table, name
 
 
 def test_train_and_build_pass_them_on(monkeypatch, tmp_path, capsys):
