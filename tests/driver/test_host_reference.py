@@ -1,6 +1,7 @@
 """The driver's integer model against finnspect's reference: shipped package, random graphs."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -96,6 +97,18 @@ def test_residual_graphs(tmp_path, monkeypatch, output, limit):
     got, expected = both(graph, tmp_path, images)
     assert np.array_equal(got, expected)
     assert len(np.unique(got, axis=0)) > 1
+
+
+def test_an_argmax_of_biased_classes(tmp_path):
+    graph = residual_graph("argmax")
+    spread = int(np.abs(graph.tensors[graph.layers[-1].input].dtype.max)) // 16
+    offsets = (0, 3 * spread, 1, 2 * spread, spread)
+    biased = replace(graph, layers=(*graph.layers[:-1], replace(graph.layers[-1], shift=2, offsets=offsets)))
+    shape = graph.tensors[graph.input].shape
+    images = np.random.default_rng(3).integers(0, 256, (21, *shape), dtype=np.uint8)
+    got, expected = both(biased, tmp_path, images)
+    assert np.array_equal(got, expected)
+    assert not np.array_equal(got, both(graph, tmp_path, images)[0])
 
 
 def test_the_shipped_package_on_its_golden_images(tmp_path):

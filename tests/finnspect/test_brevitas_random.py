@@ -7,12 +7,12 @@ import copy
 import numpy as np
 import pytest
 import torch
+from brevitas_nets import export_brevitas
 from features import WANTED, features, widest_accumulator
 from finnspect import reference
 from finnspect.frontend import load_qonnx, read_network
 from finnspect.frontend.check import check_model
 from finnspect.frontend.lower import dataflow_graph
-from nets import export_brevitas
 from random_brevitas import random_brevitas
 from random_networks import FLOAT32_EXACT
 from random_to_rtl import equal_in_rtl

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from dags import Dag, dag_folding
 from finnspect import reference
+from finnspect.bench_pace import zoo_graph
+from finnspect.board import load_board
+from finnspect.config import BuildConfig
 from finnspect.emit import EmitOptions, emit_accelerator
 from finnspect.fifo import default_depths, edges, rounded
 from finnspect.fifo_sizing import FifoError, size_fifos
 from finnspect.folding import Folding
+from finnspect.folding_stage import choose
 from finnspect.ir import IntType
 from finnspect.sim.core import build_core
 from finnspect.sim.result import SimulationError
@@ -99,6 +105,19 @@ def test_sized_fifos_keep_the_pace_with_fewer_bits(graph, folding, sizing):
     assert sizing.bound <= sizing.cycles_per_frame <= 1.01 * sizing.bound
     assert sizing.bits < sizing.default_bits / 2
     assert sizing.to_json()["unsized_bits"] == sizing.default_bits
+
+
+def test_the_residual_model_is_sized_within_a_minute(tmp_path):
+    """Processor time of all processes: two cores have 120 seconds of it in a minute."""
+    model = zoo_graph("resnet8_w4a4")
+    chosen = choose(model, load_board("pynq-z2"), BuildConfig())[0]
+    before = os.times()
+    made = size_fifos(model, chosen, tmp_path)
+    spent = sum(now - then for now, then in zip(os.times()[:4], before[:4], strict=True))
+    assert spent < 60
+    assert made.fifos
+    assert made.bits < made.default_bits
+    assert made.bound <= made.cycles_per_frame <= 1.01 * made.bound
 
 
 def test_half_a_fifo_hangs_or_slows_the_accelerator(graph, folding, sizing, tmp_path):

@@ -12,6 +12,8 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+from brevitas_nets import brevitas_net, export_brevitas
+
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -32,7 +34,7 @@ from finnspect.toolchains.finn_builder_steps import (
     finn_folding,
     run_step,
 )
-from nets import QonnxWriter, brevitas_net, export_brevitas, random_qonnx
+from nets import QonnxWriter, random_qonnx
 from onnx import helper
 from qonnx.core.datatype import DataType
 

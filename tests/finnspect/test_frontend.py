@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from brevitas_nets import brevitas_net, export_brevitas
 from finnspect.errors import PackageError, VerificationError
 from finnspect.frontend import (
     check_against_finn,
@@ -17,7 +18,7 @@ from finnspect.frontend.steps import STEPS, Step
 from finnspect.ir import DataflowGraph, Depthwise, IntType, MatVec, MaxPool, SlidingWindow
 from finnspect.package import GOLDEN_FILE, INFO_FILE, ModelPackage, sha256_file
 from finnspect.reference import accumulator_bounds, evaluate, logits
-from nets import QonnxWriter, brevitas_net, export_brevitas, make_package, random_qonnx
+from nets import QonnxWriter, make_package, random_qonnx
 
 #: Random nets: together they have pools before and after quantizers, strides, kernels 1 to 5,
 #: signed and unsigned codes of 2 to 8 bits, hidden dense layers, biases and negative gammas.

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from brevitas_nets import export_brevitas
 from finnspect.errors import VerificationError
 from finnspect.frontend import check_against_finn, compile_qonnx, load_qonnx, read_network
 from finnspect.frontend.check import check_model
@@ -13,7 +14,7 @@ from finnspect.frontend.thresholds import channel_thresholds, rounding_steps
 from finnspect.ir import Add, Depthwise, IntType, MatVec, MaxPool, SumPool, Threshold
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nets import QONNX, QonnxWriter, export_brevitas
+from nets import QONNX, QonnxWriter
 
 
 def start(channels=1, seed=5):
