@@ -58,6 +58,12 @@ class Process:
     def text(self) -> str:
         return "\n".join(self.lines)
 
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.process.kill()  # whatever became of the test, also one that is stopped
+
     def kill(self) -> None:
         """End it as a power cut would."""
         self.process.kill()

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from contextlib import ExitStack
 
 import pytest
 from explore_bench import Process, document, space, states
@@ -15,16 +16,23 @@ def server():
         yield running
 
 
-def test_two_workers_are_killed_and_a_third_finishes_the_study(server: Server, tmp_path):
+@pytest.fixture
+def processes():
+    """Begin processes that end with the test, however it ends."""
+    with ExitStack() as stack:
+        yield lambda *arguments: stack.enter_context(Process(*arguments))
+
+
+def test_two_workers_are_killed_and_a_third_finishes_the_study(server: Server, tmp_path, processes):
     where = ["--storage", server.url, "--grace", 4]
     begun = [*space("2", "0.1,0.2,0.5,1"), "--trials", 4, "--study", "nets", "--out", tmp_path / "a", *where]
-    doomed = [Process(*begun)]
+    doomed = [processes(*begun)]
     doomed[0].wait_for("float epoch 1/2")
     doomed[0].process.send_signal(signal.SIGSTOP)  # in the middle of its trial, however quick this machine is
-    doomed.append(Process("explore", "--join", "nets", "--out", tmp_path / "b", *where))
+    doomed.append(processes("explore", "--join", "nets", "--out", tmp_path / "b", *where))
     doomed[1].wait_for("float epoch 1/2")
     doomed[1].process.send_signal(signal.SIGSTOP)
-    last = Process("explore", "--join", "nets", "--out", tmp_path / "c", *where)
+    last = processes("explore", "--join", "nets", "--out", tmp_path / "c", *where)
     last.wait_for("float epoch 1/2")  # the others' folders are other machines: trained here too
     for each in doomed:
         each.kill()

@@ -251,6 +251,37 @@ def test_two_workers_share_a_study_without_a_trial_too_many(tmp_path):
     assert all(DROPPED in trial.user_attrs for trial in trials if trial.state == TrialState.FAIL)
 
 
+def _counting(folder):
+    """Run a worker that notes each point it evaluates, in this new process."""
+
+    def evaluate(point):
+        with (folder / "evaluated").open("a") as file:
+            file.write(describe(point) + "\n")
+        return _outcome(point)
+
+    place, opened, settings = _open(folder, _settings(space=_space(goals=GOALS)), 4 * len(GOALS))
+    _work((place, opened, settings), evaluate)
+
+
+#: Enough points that workers take many at the same moment.
+GOALS = (0.125, 0.25, 0.375, 0.5, 0.75, 1.0)
+
+
+def test_a_waiting_trial_is_taken_by_one_worker_only(tmp_path):
+    space = _space(goals=GOALS)
+    _, opened, _ = _open(tmp_path, _settings(space=space), space.size)
+    for point in space.points():
+        opened.enqueue_trial(point)
+    workers = [FORK.Process(target=_counting, args=(tmp_path,)) for _ in range(3)]
+    for each in workers:
+        each.start()
+    for each in workers:
+        each.join(300)
+        assert each.exitcode == 0
+    evaluated = (tmp_path / "evaluated").read_text().splitlines()
+    assert len(evaluated) == len(set(evaluated)) == space.size == 24
+
+
 def _killed_in_a_trial(folder):
     worker = FORK.Process(target=_process, args=(folder, 60, 2))
     worker.start()

@@ -144,15 +144,19 @@ class Worker:
     def _try(self) -> None:
         """Ask for a trial and run it."""
         numbers: list[int] = []
+        # SQLite locks no row that it reads: without this, two workers could take one waiting trial.
+        asking = FileLock(self.place.folder / ".ask.lock")
 
         def objective(trial: optuna.Trial) -> tuple[float, ...]:
             numbers.append(trial.number)
             trial.set_user_attr(WORKER, self.name)
+            asking.release()
             point = self.space.suggest(trial)
             self._check(trial, point)
             return self._measure(trial, point)
 
         try:
+            asking.acquire()
             self.study.optimize(objective, n_trials=1, catch=(_DroppedError,))
         except (KeyboardInterrupt, SystemExit):
             if numbers:
@@ -164,6 +168,8 @@ class Worker:
             if REASON in self._state(numbers[0]).user_attrs:
                 raise
             self.display.line(f"trial {numbers[0]}: counted as dead by another worker, not stored")
+        finally:
+            asking.release()
 
     def _state(self, number: int) -> FrozenTrial:
         return self.study.get_trials(deepcopy=False)[number]
