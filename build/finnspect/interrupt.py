@@ -59,12 +59,16 @@ class Interrupts:
         self._hook = sys.unraisablehook
         sys.unraisablehook = self._unraisable
         signal.signal(signal.SIGALRM, self._look)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        # What the shell had ignored (a background job's Ctrl-C, nohup) stays ignored.
+        self._heard = [
+            n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN
+        ]
+        for number in self._heard:
             signal.signal(number, self._answer)
 
     def close(self) -> None:
         """Let signals end the program from here on, without a word."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in self._heard:
             signal.signal(number, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, 0)
         self._raised = None

@@ -160,3 +160,10 @@ def test_a_command_without_a_signal_ends_as_ever():
     process = _start(BODY.format(body="    raise ValueError(3)\n", number=2))
     assert "internal error: ValueError: 3" in process.communicate(timeout=30)[1]
     assert process.returncode == 70
+
+
+def test_a_signal_that_the_shell_ignores_stays_ignored():
+    body = "    send(); time.sleep(0.1); print('done'); return 0\n"
+    script = BODY.format(body=body, number=int(signal.SIGINT))
+    process = _start("import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + script)
+    assert process.communicate(timeout=60) == ("done\n", "") and process.returncode == 0
