@@ -12,7 +12,7 @@ from finnspect.package import sha256_file
 from finnspect.paths import ROOT
 from scipy import stats
 
-from quant_models.accuracy import Plan, jobs, paired, spread
+from quant_models.accuracy import Plan, jobs, markdown, paired, spread
 from quant_models.datasets import get_dataset
 from quant_models.models import parse_name
 from quant_models.threads import settle_threads, usable_cores
@@ -50,6 +50,19 @@ def test_the_repositorys_plan_names_what_there_is(tmp_path):
     plan.only(["synthetic"]).check_data(tmp_path)
     with pytest.raises(ConfigError, match="no set 'x'"):
         plan.only(["x"])
+
+
+def test_the_committed_table_is_what_the_command_wrote():
+    document = json.loads((ROOT / "docs" / "accuracy.json").read_text())
+    assert markdown(document) in (ROOT / "docs" / "accuracy.md").read_text()
+    plan = Plan.load(ROOT / "quant_models" / "accuracy.toml")
+    planned = [(entry.label, model) for entry in plan.set for model in entry.models]
+    shown = [(row["set"], row["model"]) for row in document["rows"]]
+    assert sorted(set(shown), key=planned.index) == sorted(shown, key=planned.index)
+    for row in document["rows"]:
+        for key in ("quantized", "float"):
+            assert row[key] == spread(row[key]["values"]) and len(row[key]["values"]) == len(row["seeds"])
+        assert row["difference"] == paired(row["quantized"]["values"], row["float"]["values"])
 
 
 @pytest.mark.parametrize(
