@@ -170,6 +170,7 @@ def run_plan(
         Contents of ``accuracy.json``.
     """
     every = list(jobs(plan))
+    order = [(entry.label, model) for entry in plan.set for model in entry.models]
     found: dict[int, Mapping[str, Any]] = {}
     document: dict[str, Any] = {}
     for index, run in train(every):
@@ -179,7 +180,7 @@ def run_plan(
         }
         progress(f"{len(found)} of {len(every)} done: {every[index].title}")
         done: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-        for at in sorted(found):
+        for at in sorted(found, key=lambda at: (order.index(every[at].key), at)):
             done.setdefault(every[at].key, []).append(found[at])
         document = summarise(done, plan.seeds)
         write_table(out, document)
