@@ -183,6 +183,7 @@ def test_figures_name_the_tool_they_are_from():
         ("LUT", 5000, "post-synthesis", "yosys", 53_200),
         ("LUT", 5100, "estimated", "core and shell", 53_200),
         ("FF", 6000, "estimated", "core and shell", 106_400),
+        ("BRAM36", 5, "estimated", "core and shell", 140),  # of nine halves
         ("DSP48E1", 3, "estimated", "core and shell", 220),
         ("CARRY4", 7, "post-synthesis", "yosys", None),
         ("SLICE_LUTX", 6000, "post-route", "nextpnr-xilinx", 106_400),

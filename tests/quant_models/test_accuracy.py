@@ -137,7 +137,7 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_command_ends_its_trainings(tmp_path, number, code):
-    plan = PLAN.replace("float_epochs = 1", "float_epochs = 500")
+    plan = PLAN.replace("float_epochs = 1", "float_epochs = 5000, patience = 5000")  # never done by itself
     (tmp_path / "plan.toml").write_text(plan)
     (tmp_path / "run.py").write_text(STOPPED)
     arguments = ["accuracy", "--plan", "plan.toml", "--out", "out", "--jobs", "2"]
