@@ -111,7 +111,7 @@ class TrainConfig(BaseModel):
     quant_lr: float = Field(2e-3, gt=0)
     weight_decay: float = Field(1e-2, ge=0)
     label_smoothing: float = Field(0.05, ge=0, lt=1)
-    distill_weight: float = Field(0.7, ge=0, le=1)
+    distill_weight: float = Field(0.1, ge=0, le=1)
     temperature: float = Field(2.0, gt=0)
     ema_decay: float = Field(0.98, ge=0, lt=1)
     frozen_norms: float = Field(0.0, ge=0, le=1)
