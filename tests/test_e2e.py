@@ -9,10 +9,11 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
-from finnspect import flow
+from finnspect import bench_goals, bench_route, flow
 from finnspect.cli import run
 from finnspect.deploy import read_deploy
 from finnspect.ir import DataflowGraph
@@ -220,6 +221,19 @@ def test_make_hw_finds_the_build_finished(built, package, out, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "bitstream  up to date" in done.stderr and "simulation up to date" in done.stderr
     assert "0 mismatches" in done.stdout and "deploy zip: " in done.stdout
+
+
+@pytest.mark.slow
+def test_the_benchmark_has_clock_and_cells_of_a_build(built, package, small, out):
+    said = []
+    (row,) = bench_route.measure_route(out, said.append, str(package.path), Path(small[-1]))
+    report = load_report(built)
+    assert row["fmax_mhz"] == round(report.performance.fmax.value, 1) >= row["clock_mhz"]
+    assert row["package"] == package.info.name and package.info.name in said[0]
+    assert row["LUT4"] in [used.used.value for used in report.resources if used.name == "LUT4"]
+    assert f"{row['LUT4']:,} |" in bench_route.table([row])
+    (goal,) = bench_goals.of_routes([row | {"fmax_mhz": 99.9}])
+    assert not goal.met and goal.kind == "post-route"
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from typing import Any
 
 from finnspect.bench_macs import Unit
 from finnspect.bench_pace import SLACK, Pace
+from finnspect.bench_route import FMAX_MHZ
 from finnspect.bench_speed import CYCLES_PER_SECOND
 
 #: Names of cells and rates.
@@ -32,7 +33,7 @@ class Goal:
     Parameters
     ----------
     kind
-        Of the figure: ``post-synthesis``, ``simulated`` or ``measured``.
+        Of the figure: ``post-synthesis``, ``post-route``, ``simulated`` or ``measured``.
     at_least
         The limit is the least, not the most.
     """
@@ -118,6 +119,14 @@ def of_speed(rows: Sequence[dict[str, Any]]) -> list[Goal]:
         what = "the same on more cores, the fastest way: cycles/s"
         goals.append(Goal(what, max(more), one[0]["cycles_per_second"], "measured", at_least=True))
     return goals
+
+
+def of_routes(rows: Sequence[dict[str, Any]]) -> list[Goal]:
+    """Return the goal of the default build's clock, in MHz."""
+    return [
+        Goal(f"{row['package']} on {row['board']}: Fmax in MHz", row["fmax_mhz"], FMAX_MHZ, row["kind"], True)
+        for row in rows
+    ]
 
 
 def table(goals: Sequence[Goal]) -> str:

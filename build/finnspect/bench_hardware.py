@@ -1,9 +1,10 @@
 """Benchmark of the hardware: cells, cycles, simulation speed of the bench networks, beside FINN's estimates.
 
 Run as ``python -m finnspect.bench_hardware``; ``make bench`` does. Whole, it goes on with matrix-vector
-units by themselves (``bench_macs``), the pace of every model (``bench_pace``) and the simulator's speed
-(``bench_speed``), and ends in one table of goals. Every figure says what it is: ``estimated`` (ours, FINN's),
-``post-synthesis`` (yosys, core without shell), ``simulated`` (Verilator), ``measured`` (this machine).
+units by themselves (``bench_macs``), the default build placed and routed (``bench_route``), the pace of
+every model (``bench_pace``) and the simulator's speed (``bench_speed``), and ends in one table of goals.
+Every figure says what it is: ``estimated`` (ours, FINN's), ``post-synthesis`` (yosys, core without shell),
+``post-route`` (nextpnr), ``simulated`` (Verilator), ``measured`` (this machine).
 Syntheses, paces and simulator builds are kept in ``out/cache`` and made again only when the core changes: an
 interrupted run goes on.
 """
@@ -20,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from finnspect import analysis, bench_goals, bench_macs, bench_pace, bench_speed
+from finnspect import analysis, bench_goals, bench_macs, bench_pace, bench_route, bench_speed
 from finnspect.analysis import TECHNOLOGIES, Resources, Technology
 from finnspect.analysis.latency import latency_bound
 from finnspect.analysis.styles import MULTIPLIER_BITS, hard_rows
@@ -306,6 +307,9 @@ def measure_rest(arguments: argparse.Namespace, say: Callable[[str], None]) -> t
         }
         found["units"] = bench_macs.measure_units(arguments.cache / "synth", units, say)
         goals += bench_goals.of_units(units, found["units"])
+    if "ecp5" in arguments.technology and not quick:
+        found["routes"] = bench_route.measure_route(arguments.cache / "bench" / "route", say)
+        goals += bench_goals.of_routes(found["routes"])
     if arguments.frames:
         names = bench_pace.default_networks(quick)
         found["paces"] = bench_pace.paces(names, arguments.frames, arguments.cache, say)
@@ -328,6 +332,8 @@ def report(rows: Sequence[Row], rest: dict[str, Any], goals: Sequence[bench_goal
             bench_macs.table(rest["units"]),
             bench_macs.KINDS,
         ]
+    if rest.get("routes"):
+        parts += [bench_route.table(rest["routes"]), bench_route.KINDS]
     if rest.get("paces"):
         parts += [bench_pace.table(rest["paces"]), bench_pace.KINDS]
     if rest.get("speed"):
