@@ -2,17 +2,25 @@
 
 The folder gives the class: ``MT_<Class>/Imgs/exp<exposure>_num_<number>.jpg``, with a mask of the same name
 ending in ``.png``. ``number`` counts time: exposures of one view follow each other closely, over the folders,
-because a view can be sound in one exposure and defective in the next. They are one group.
+because a view can be sound in one exposure and defective in the next. They are one group. With ``tile`` the
+pictures are cut into tiles, which the masks label: whole, they are squeezed until fine cracks vanish.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import PurePosixPath
 
+import numpy as np
+
+from quant_models.datasets.annotations import read_mask
+from quant_models.datasets.decode import image_size
 from quant_models.datasets.files import FileTree
 from quant_models.datasets.layouts import join
+from quant_models.datasets.parallel import parallel
 from quant_models.datasets.records import Catalog, Sample
+from quant_models.datasets.regions import Tally, TileRule, cut_tiles
 from quant_models.datasets.registry import REAL, DatasetInfo, extent, register_dataset
 
 CLASS_NAMES = ("blowhole", "break", "crack", "fray", "free", "uneven")
@@ -27,7 +35,7 @@ LATE_GAP = 500
 
 MAGNETIC_TILE = DatasetInfo(
     name="magnetic-tile",
-    task="6 classes (task=types) or good and defect (task=binary)",
+    task="6 classes (task=types) or good and defect (task=binary), whole or on tiles (tile=64)",
     description="magnetic tiles, grey, views at several exposures kept together; free is the sound class",
     size="1344 images of 103-632 x 222-403 pixels, 952 free and 32 to 115 of each defect",
     licence="none stated; for research",
@@ -36,7 +44,7 @@ MAGNETIC_TILE = DatasetInfo(
     needs_path=True,
     extents=(extent((222, 403), (103, 632)),),
     checked=REAL,
-    options={"task": ("types", "binary")},
+    options={"task": ("types", "binary"), "tile": 0, "minimum": 16},
 )
 
 
@@ -70,8 +78,8 @@ def _of_class(tree: FileTree, folder: str) -> list[str]:
 
 
 @register_dataset(MAGNETIC_TILE, version=2)
-def open_magnetic_tile(tree: FileTree, task: str) -> Catalog:
-    """List the images of the magnetic tile set."""
+def open_magnetic_tile(tree: FileTree, task: str, tile: int, minimum: int) -> Catalog:
+    """List the images of the magnetic tile set, or their tiles."""
     root = tree.locate(*_FOLDERS, layout=MAGNETIC_TILE.layout)
     for folder in tree.at(root).folders():
         if folder.startswith("MT_") and folder not in _FOLDERS:
@@ -91,8 +99,30 @@ def open_magnetic_tile(tree: FileTree, task: str) -> Catalog:
         view += gap > (LATE_GAP if when[1] > last[1] else VIEW_GAP)
         groups[name], last = f"view{view:03d}", when
     binary = task == "binary"
+    names = ("good", "defect") if binary else CLASS_NAMES
     samples = [
         Sample(name, int(label != _FREE) if binary else label, groups[name], mask=name[:-4] + ".png")
         for _, name, label in found
     ]
-    return Catalog(("good", "defect") if binary else CLASS_NAMES, samples, differences=tuple(differences))
+    tally = Tally()
+    if tile:
+        samples = _tiles(tree, samples, 0 if binary else _FREE, TileRule(tile, tile, minimum), tally)
+    return Catalog(names, samples, tally.notes, differences=tuple(differences))
+
+
+def _tiles(tree: FileTree, pictures: list[Sample], sound: int, rule: TileRule, tally: Tally) -> list[Sample]:
+    """Cut the pictures into tiles; one without a mark is sound, if its picture's mark is elsewhere."""
+
+    def cut(picture: Sample) -> tuple[list[Sample], Tally]:
+        mask = read_mask(tree, picture.mask, size=image_size(tree, picture.source))
+        own = Tally()
+        if picture.label != sound and not mask.any():
+            own.add("pictures left out: of a defect that their mask does not mark")
+            return [], own
+        return cut_tiles(picture.source, picture.group, mask.astype(np.int64), rule, own), own
+
+    samples = []
+    for picture, (tiles, own) in zip(pictures, parallel(cut, pictures), strict=True):
+        tally.counts += own.counts
+        samples += [replace(each, label=picture.label if each.label else sound) for each in tiles]
+    return samples

@@ -117,7 +117,7 @@ def magnetic_tile(root: Path) -> Path:
                 pixels = noise(seed, 20 + c, 30)
                 save(stem.with_suffix(".jpg"), pixels)
                 mask = np.zeros_like(pixels)
-                mask[3:6, 4:8] = 255 if name != "Free" else 0
+                mask[3:7, 4:8] = 255 if name != "Free" else 0
                 save(stem.with_suffix(".png"), mask)
     (root / "README.md").write_text("about")
     save(root / "dataset.jpg", pixels)

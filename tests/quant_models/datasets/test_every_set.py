@@ -25,6 +25,7 @@ DRAWN: list[tuple[str, dict, dict[str, int] | None]] = [
     ("insulator", {}, {"good": 8, "defect": 4}),
     ("kolektor-sdd", {}, {"good": 80 - 5 * 1, "defect": 5}),
     ("magnetic-tile", {"task": "binary"}, {"good": 8, "defect": 40}),
+    ("magnetic-tile", {"task": "binary", "tile": 10}, {"good": 368, "defect": 40}),
     ("mvtec-itodd", {}, {"part03": 5, "part07": 5}),
     ("rsdds", {"line": "II"}, None),
     ("severstal long", {"task": "binary"}, {"good": 52, "defect": 12}),

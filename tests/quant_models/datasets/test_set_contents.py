@@ -48,6 +48,32 @@ def test_magnetic_tile_keeps_exposures_of_a_view_together_over_classes(load_draw
     assert not set(together[split.train]) & set(together[split.test])
 
 
+def test_magnetic_tiles_are_labelled_by_the_masks_under_them(load_drawn):
+    whole, cut_up = load_drawn("magnetic-tile"), load_drawn("magnetic-tile", tile=10)
+    assert cut_up.counts == {name: 368 if name == "free" else 8 for name in whole.class_names}
+    pictures = [source.partition("#")[0] for source in cut_up.sources]
+    views = dict(zip(whole.sources, whole.groups, strict=True))
+    assert [views[source] for source in pictures] == list(cut_up.groups)
+    defects = [
+        source
+        for source, label in zip(pictures, cut_up.labels, strict=True)
+        if cut_up.class_names[label] != "free"
+    ]
+    assert sorted(defects) == sorted(source for source in whole.sources if "MT_Free" not in source)
+    with pytest.raises(DataError, match="no image of class 'blowhole'"):  # a mark has 16 pixels
+        load_drawn("magnetic-tile", tile=10, minimum=17)
+    with pytest.raises(ConfigError, match="cannot be cut"):
+        load_drawn("magnetic-tile", tile=2)
+
+
+def test_a_picture_of_a_defect_that_is_not_marked_gives_no_tiles(grey16, tmp_path):
+    root = drawn.draw("magnetic-tile", tmp_path)
+    save(root / "MT_Uneven" / "Imgs" / "exp1_num_15020.png", mask(25, 30))
+    found = load_dataset("magnetic-tile", root, grey16, None, tile=10)
+    assert found.counts["uneven"] == 7 and found.counts["free"] == 360
+    assert "1 pictures left out: of a defect that their mask does not mark" in found.notes
+
+
 def test_a_mask_that_the_task_does_not_need_is_still_checked(grey16, tmp_path):
     root = drawn.draw("magnetic-tile", tmp_path)
     cut("MT_Blowhole/Imgs/exp1_num_10020.png", 60)(root)
@@ -184,6 +210,8 @@ def test_the_official_split_of_bsdata_leaks_and_goes(load_drawn):
 
 #: For each option with a number, others of which one makes a difference to every drawn set.
 OTHER = {"tile": (24,), "minimum": (1, 110, 900), "least": (80,), "most_good": (2,), "visible": (0.95,)}
+#: What an option goes with.
+WITH = {("magnetic-tile", "minimum"): {"tile": 24}}
 OPTIONS = [
     (key, option)
     for key in drawn.SETS
@@ -197,7 +225,7 @@ OPTIONS = [
 def test_every_option_does_something(load_drawn, key, option):
     def facts(**options) -> tuple:
         try:
-            dataset = load_drawn(key, **options)
+            dataset = load_drawn(key, **WITH.get((key, option), {}) | options)
         except FlowError as error:
             return (error.message,)
         return dataset.class_names, dataset.sources, dataset.labels.tolist()
