@@ -225,6 +225,7 @@ def _(layer, graph, folding, tech, style="lut") -> Terms:
     accumulators = pe * acc_bits if sf > 1 else 0
     if layer.bipolar:
         values["products"] = pe * simd * a_bits
+        values["counters"] = pe * simd if a_bits == 1 else 0  # of 18 bits each, in place of adders of three
         values["adders"] = pe * _bipolar_adders(a_bits, simd) + accumulators
         return Terms("matvec.bipolar", values, memories)
     mul_bits = MULTIPLIER_BITS.get(tech.name, 18)

@@ -30,8 +30,10 @@ _WIDTHS = (
     *((4, 4), (1, 2), (8, 4), (2, 4), (4, 4), (1, 1), (6, 6), (4, 4)),
 )
 _CHANNELS = (4, 8, 12, 16, 16, 24, 32, 32, 48, 64)
-#: Products of 4 by 4 bits a cycle that one layer may have, so that synthesis stays short.
+#: Products of 4 by 4 bits a cycle that one layer may have, so that synthesis stays short,
 _MAX_PRODUCTS = 32
+#: and where they are of one bit.
+_MAX_COUNTED = 256
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Point:
     styles: dict[str, str]
 
 
-def _folding(graph: DataflowGraph, rng: np.random.Generator) -> Folding:
+def _folding(graph: DataflowGraph, rng: np.random.Generator, products: int) -> Folding:
     """Return a legal folding whose layers have few to some products a cycle."""
     chosen: dict[str, dict[str, int]] = {}
     for layer in reversed(graph.layers):  # a window follows its reader
@@ -57,7 +59,7 @@ def _folding(graph: DataflowGraph, rng: np.random.Generator) -> Folding:
         limit = 8
         if isinstance(layer, MatVec):
             bits = layer.weight_dtype.bits * graph.tensors[layer.input].dtype.bits
-            limit = round(_MAX_PRODUCTS * min(2, max(0.25, 16 / bits)))
+            limit = round(products * min(2, max(0.25, 16 / bits)))
         wanted = limit * 2.0 ** -rng.integers(0, 5)
         choices = list(product(*options.values()))
         apart = [abs(np.log2(prod(each) / wanted)) for each in choices]
@@ -66,10 +68,11 @@ def _folding(graph: DataflowGraph, rng: np.random.Generator) -> Folding:
     return Folding.of({layer.name: chosen[layer.name] for layer in graph})
 
 
-def _point(graph: DataflowGraph, rng: np.random.Generator) -> Point:
+def _point(graph: DataflowGraph, rng: np.random.Generator, products: int = _MAX_PRODUCTS) -> Point:
     matvecs = [layer for layer in graph if isinstance(layer, MatVec)]
     hard = {layer.name: not layer.bipolar and rng.random() < 0.4 for layer in matvecs}
-    return Point(graph, _folding(graph, rng), {name: "dsp" if dsp else "lut" for name, dsp in hard.items()})
+    folding = _folding(graph, rng, products)
+    return Point(graph, folding, {name: "dsp" if dsp else "lut" for name, dsp in hard.items()})
 
 
 def _unsigned(bits: int) -> IntType:
@@ -93,6 +96,17 @@ def chain(seed: int) -> Point:
         x = net.dense("hidden", x, int(rng.choice((16, 32, 64))), _unsigned(a_bits))
     graph = net.graph(net.dense("dense", x, int(rng.choice((4, 6, 10))), None))
     return _point(graph, rng)
+
+
+def counted(seed: int) -> Point:
+    """Return a network of one bit throughout, with many products a cycle."""
+    rng = np.random.default_rng([seed, 4])
+    net = Builder(f"counted{seed}", (8, 8, 3), 1)
+    x = net.conv("conv0", net.input, 64, (3, 3), _unsigned(1), pad=1)
+    x = net.conv("conv1", x, int(rng.choice((32, 64))), (3, 3), _unsigned(1), pad=1)
+    x = net.conv("conv2", x, int(rng.choice((64, 128))), (1, 1), _unsigned(1))
+    x = net.dense("hidden", net.max_pool("pool", x), int(rng.choice((64, 128))), _unsigned(1))
+    return _point(net.graph(net.dense("dense", x, 10, None)), rng, _MAX_COUNTED)
 
 
 def residual(seed: int) -> Point:
@@ -167,10 +181,15 @@ FAMILIES: dict[str, tuple[Callable[[int], Point], int]] = {
 }
 
 
+#: How many networks of one bit there are; they come after the others.
+COUNTED = 4
+
+
 def points() -> list[Callable[[], Point]]:
     """Return functions that make the networks, the families in turn."""
     found = []
     for make, count in FAMILIES.values():
         places = [((seed + 0.5) / count, seed) for seed in range(count)]
         found += [(place, lambda make=make, seed=seed: make(seed)) for place, seed in places]
-    return [make for _, make in sorted(found, key=lambda each: each[0])]
+    last = [lambda seed=seed: counted(seed) for seed in range(COUNTED)]
+    return [*(make for _, make in sorted(found, key=lambda each: each[0])), *last]

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 #: Samples of one model (and style of multipliers); what varies most has most.
-QUOTA = {"matvec/lut": 30, "matvec/dsp": 30, "matvec.bipolar": 20, "sliding_window.rows": 20, "logits": 5}
+QUOTA = {
+    **{"matvec/lut": 30, "matvec/dsp": 30, "matvec.bipolar": 20, "matvec.bipolar/counted": 8},
+    **{"sliding_window.rows": 20, "logits": 5},
+}
+#: So many products of one bit a cycle are a quota of their own.
+MANY_COUNTED = 128
 #: Of the models that are not named.
 OTHERS = 14
 #: Instances that one run of the tool synthesises: it spends seconds on its own libraries.
@@ -94,6 +99,8 @@ def candidates(point: Point, tech: Technology) -> list[Candidate]:
             quota = terms.model
             if quota == "matvec":
                 quota += f"/{styles[owner]}"
+            elif terms.values.get("counters", 0) >= MANY_COUNTED:
+                quota += "/counted"
             part = take_part(core, module, params)
             found.append(Candidate(f"{graph.name}/{name}", quota, terms, part))
     return found
