@@ -112,17 +112,14 @@ def open_magnetic_tile(tree: FileTree, task: str, tile: int, minimum: int) -> Ca
 
 def _tiles(tree: FileTree, pictures: list[Sample], sound: int, rule: TileRule, tally: Tally) -> list[Sample]:
     """Cut the pictures into tiles; one without a mark is sound, if its picture's mark is elsewhere."""
-
-    def cut(picture: Sample) -> tuple[list[Sample], Tally]:
-        mask = read_mask(tree, picture.mask, size=image_size(tree, picture.source))
-        own = Tally()
-        if picture.label != sound and not mask.any():
-            own.add("pictures left out: of a defect that their mask does not mark")
-            return [], own
-        return cut_tiles(picture.source, picture.group, mask.astype(np.int64), rule, own), own
-
+    masks = parallel(
+        lambda picture: read_mask(tree, picture.mask, size=image_size(tree, picture.source)), pictures
+    )
     samples = []
-    for picture, (tiles, own) in zip(pictures, parallel(cut, pictures), strict=True):
-        tally.counts += own.counts
+    for picture, mask in zip(pictures, masks, strict=True):
+        if picture.label != sound and not mask.any():
+            tally.add("pictures left out: of a defect that their mask does not mark")
+            continue
+        tiles = cut_tiles(picture.source, picture.group, mask.astype(np.int8), rule, tally)
         samples += [replace(each, label=picture.label if each.label else sound) for each in tiles]
     return samples

@@ -179,14 +179,12 @@ FAMILIES: dict[str, tuple[Callable[[int], Point], int]] = {
     "residual": (residual, 18),
     "separable": (separable, 18),
 }
-
-
-#: How many networks of one bit there are; they come after the others.
+#: How many networks of one bit there are; behind the others, they take nothing from the others' quotas.
 COUNTED = 4
 
 
 def points() -> list[Callable[[], Point]]:
-    """Return functions that make the networks, the families in turn."""
+    """Return functions that make the networks: the families in turn, those of one bit at the end."""
     found = []
     for make, count in FAMILIES.values():
         places = [((seed + 0.5) / count, seed) for seed in range(count)]
